@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Custody of the connected sockets: the monitor's copy of each, which keeps a client's connection from ending when
+ * a worker does, and its slot in the scoreboard. No byte is read from them.
+ */
+#ifndef MONITOR_CUSTODY_H
+#define MONITOR_CUSTODY_H
+
+#include <stdint.h>
+
+#include "common/scoreboard.h"
+
+struct custody {
+	struct scoreboard scoreboard;
+	int *copies;    /* a descriptor for each slot, or -1 */
+	uint32_t count; /* slots in use */
+};
+
+/* Makes room for `most` connections. Returns 0 or -errno. */
+int custody_create(struct custody *custody, uint32_t most);
+
+/* Takes a connected socket and gives it a slot, whose index is returned; -ENOSPC: all are in use, fd is not taken. */
+int custody_admit(struct custody *custody, int fd);
+
+/* Closes the copies of connections that the worker has ended, and logs each. Returns how many there were. */
+uint32_t custody_reap(struct custody *custody);
+
+/* Closes all copies and frees what is held. */
+void custody_destroy(struct custody *custody);
+
+#endif

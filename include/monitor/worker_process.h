@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* The worker as its parent sees it: a process, a channel, and a pipe from which its log lines come. */
+#ifndef MONITOR_WORKER_PROCESS_H
+#define MONITOR_WORKER_PROCESS_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/log.h"
+#include "common/scoreboard.h"
+
+struct worker_process {
+	pid_t pid;   /* 0: none */
+	int channel; /* -1: none */
+	bool ready;  /* it has said so */
+	struct event *channel_event, *log_event;
+	int log_fd;
+	char line[LOG_LINE_MAX]; /* of its log, as far as it has come */
+	size_t line_size;
+	const struct worker_events *events;
+	void *context;
+};
+
+struct worker_events {
+	void (*ready)(void *context);  /* confined, and waiting for connections */
+	void (*closed)(void *context); /* it has ended connections: see the scoreboard */
+	void (*gone)(void *context);   /* it has died, or left after a stop */
+};
+
+/*
+ * Forks a worker for the export `export_fd`, which stays the caller's, with `threads` reactors at most. Returns 0 or
+ * -errno after logging.
+ */
+int worker_process_start(struct worker_process *worker, struct event_base *base, int export_fd, unsigned threads,
+                         const struct scoreboard *scoreboard, const struct worker_events *events, void *context);
+
+/* Hands it a connection: the one in `slot`, of which `fd` is the monitor's copy. Returns 0 or -errno. */
+int worker_process_give(struct worker_process *worker, uint32_t slot, int fd);
+
+/* Asks it to answer what is in flight and leave. */
+void worker_process_stop(struct worker_process *worker);
+
+/* Kills it if it is still there, relays what it logged last, and frees what belongs to it. Logs how it ended. */
+void worker_process_finish(struct worker_process *worker, bool expected);
+
+#endif

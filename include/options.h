@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line as a structure. */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define EXIT_USAGE 2 /* the command line makes no sense; 1: the helper could not start */
+
+struct options {
+	const char *path;        /* the directory to export */
+	const char *socket;      /* name of the socket, or NULL: fd is given */
+	int fd;                  /* a connected or a listening socket, or -1: socket is given */
+	uid_t uid;               /* owner of the named socket, (uid_t)-1: whoever runs the helper */
+	gid_t gid;
+	bool foreground;         /* --nodaemon */
+	unsigned max_clients;
+	unsigned threads;        /* reactors at most */
+};
+
+enum options_result {
+	OPTIONS_RUN,    /* *options is complete and consistent */
+	OPTIONS_DONE,   /* help or version was printed: exit with 0 */
+	OPTIONS_USAGE,  /* what is wrong was printed to stderr: exit with EXIT_USAGE */
+};
+
+/* Parses the arguments of main(). Strings point into them. */
+enum options_result options_parse(int count, char **arguments, struct options *options);
+
+#endif

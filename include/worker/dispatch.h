@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* From the bytes of a request to the bytes of its reply, through the table of operations. */
+#ifndef WORKER_DISPATCH_H
+#define WORKER_DISPATCH_H
+
+#include <limits.h>
+#include <linux/limits.h>
+#include <proxyfs/protocol.h>
+
+/* Room for one request at a time: a thread's own. */
+struct dispatch_room {
+	char path[PATH_MAX], new_path[PATH_MAX], target[PATH_MAX];
+	char name[XATTR_NAME_MAX + 1];
+	char result[PROXYFS_PAYLOAD_MAX];
+};
+
+/* What goes back to the client. */
+struct dispatch_reply {
+	char bytes[PROXYFS_MESSAGE_MAX];
+	size_t size;    /* bytes */
+	int32_t status; /* 0 or -errno, for the counters */
+	int fd;         /* to be sent along and closed, or -1 */
+};
+
+/*
+ * Decodes the `size` bytes of payload of a request of the valid type `op`, runs it and encodes its reply. There is
+ * always one: whatever is wrong with the request is its status.
+ */
+void dispatch(enum proxyfs_op op, const char *payload, size_t size, struct dispatch_room *room,
+              struct dispatch_reply *reply);
+
+/* Encodes the reply of an operation that failed with `status`, -errno, without running anything. */
+void dispatch_failure(enum proxyfs_op op, int32_t status, struct dispatch_reply *reply);
+
+#endif

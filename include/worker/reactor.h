@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reactors: threads with an event base and connections of their own. A request is read, run and answered on the
+ * reactor of its connection, and handed to nobody: a system call that does not return stops that reactor only.
+ */
+#ifndef WORKER_REACTOR_H
+#define WORKER_REACTOR_H
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "worker/connection.h"
+
+struct reactor;
+
+/* A connection in the hands of a reactor. Lives in the worker's table, at the index of its slot. */
+struct client {
+	struct connection connection;
+	struct reactor *reactor;
+	struct event event;  /* readable, or writable while a reply waits */
+	struct client *next; /* in its reactor's list, or inbox */
+	enum connection_state state;
+	int channel; /* to tell the monitor that it is over */
+};
+
+/*
+ * Starts reactor `number` (thread "vph-reactor-N"), which checks its confinement before it does anything else.
+ * `finished_fd` is an eventfd(2) that is raised when the thread ends. Returns 0, or -errno after logging.
+ */
+int reactor_start(unsigned number, int finished_fd, struct reactor **reactor);
+
+/* The connections it has, or will have when it looks into its inbox. From any thread. */
+unsigned reactor_load(const struct reactor *reactor);
+
+/* Gives it a client whose connection is initialised and in the given state. From the worker's main thread. */
+void reactor_give(struct reactor *reactor, struct client *client, enum connection_state state);
+
+/* Asks it to end once its clients have their replies. From any thread; returns at once. */
+void reactor_stop(struct reactor *reactor);
+
+/* Whether its thread has ended, all its connections closed. */
+bool reactor_finished(const struct reactor *reactor);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The worker: the process inside the export that reads guests' bytes. */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include "common/scoreboard.h"
+
+struct worker_setup {
+	int export_fd;  /* the directory that becomes the root */
+	int channel;    /* to the monitor */
+	int log_fd;     /* becomes stderr */
+	unsigned threads; /* reactors at most */
+	struct scoreboard scoreboard;
+};
+
+/*
+ * Confines the calling process, which the monitor has just forked, and serves until the monitor says stop or dies.
+ * Never returns: exits with 0 after a stop, 1 if it could not be confined or started (logged).
+ */
+_Noreturn void worker_run(const struct worker_setup *setup);
+
+#endif

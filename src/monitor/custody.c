@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+#include "monitor/custody.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/descriptor.h"
+#include "common/log.h"
+
+#define PROGRAM_SIZE 32 /* of a process's name, proc_pid_comm(5), with some to spare */
+
+int custody_create(struct custody *custody, uint32_t most)
+{
+	int error = scoreboard_create(&custody->scoreboard, most);
+
+	if (error)
+		return error;
+	custody->count = 0;
+	custody->copies = malloc(most * sizeof *custody->copies);
+	if (!custody->copies)
+		return -ENOMEM;
+	memset(custody->copies, -1, most * sizeof *custody->copies);
+	return 0;
+}
+
+/* The name of the client's program, for the log. */
+static void read_program(pid_t pid, char program[static PROGRAM_SIZE])
+{
+	AUTO_CLOSE int fd = -1;
+	char path[32];
+	ssize_t size;
+
+	snprintf(program, PROGRAM_SIZE, "?");
+	snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	size = fd < 0 ? -1 : read(fd, program, PROGRAM_SIZE - 1);
+	if (size > 0)
+		program[size - 1] = '\0'; /* in place of the newline */
+}
+
+static void describe(struct slot *slot, int fd)
+{
+	struct ucred peer = { .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	socklen_t size = sizeof peer;
+	char program[PROGRAM_SIZE];
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
+		log_warning("the credentials of a client cannot be read: %s", strerror(errno));
+	slot->pid = peer.pid;
+	slot->uid = peer.uid;
+	slot->gid = peer.gid;
+	read_program(peer.pid, program);
+	log_info("client pid %d (%s), uid %u: connected", (int)peer.pid, program, (unsigned)peer.uid);
+}
+
+int custody_admit(struct custody *custody, int fd)
+{
+	for (uint32_t i = 0; i < custody->scoreboard.count; i++) {
+		struct slot *slot = &custody->scoreboard.slots[i];
+
+		if (custody->copies[i] >= 0)
+			continue;
+		memset(slot, 0, sizeof *slot);
+		describe(slot, fd);
+		custody->copies[i] = fd;
+		custody->count++;
+		return (int)i;
+	}
+	return -ENOSPC;
+}
+
+uint32_t custody_reap(struct custody *custody)
+{
+	uint32_t reaped = 0;
+
+	for (uint32_t i = 0; i < custody->scoreboard.count; i++) {
+		struct slot *slot = &custody->scoreboard.slots[i];
+
+		if (custody->copies[i] < 0 || slot_phase(slot) != SLOT_CLOSED)
+			continue;
+		log_info("client pid %d, uid %u: gone after %" PRIu64 " requests, %" PRIu64 " of them failed", (int)slot->pid,
+		         (unsigned)slot->uid, slot_load(slot->requests), slot_load(slot->errors));
+		descriptor_close(&custody->copies[i]);
+		slot_set_phase(slot, SLOT_FREE);
+		custody->count--;
+		reaped++;
+	}
+	return reaped;
+}
+
+void custody_destroy(struct custody *custody)
+{
+	for (uint32_t i = 0; custody->copies && i < custody->scoreboard.count; i++)
+		descriptor_close(&custody->copies[i]);
+	free(custody->copies);
+	custody->copies = NULL;
+}

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation: everything is opened before anything is given up. The export and the socket are made first,
+ * under no name; then a worker is started, which confines itself; when that says it is ready, the socket gets its
+ * name and clients are accepted. Each is given a slot, its socket is kept, and a copy goes to the worker.
+ *
+ * If the worker dies, another takes its place and adopts the connections that are kept (connection_adopt()).
+ */
+#include "monitor/monitor.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/descriptor.h"
+#include "common/log.h"
+#include "monitor/custody.h"
+#include "monitor/daemon.h"
+#include "monitor/listener.h"
+#include "monitor/name.h"
+#include "monitor/refusal.h"
+#include "monitor/worker_process.h"
+#include "version.h"
+
+/* The worker takes 4 s for its clients' last replies; after this it is no longer waited for. */
+static const struct timeval stop_time = { .tv_sec = 4, .tv_usec = 500000 };
+
+/* Between two repairs of the name: someone who removes it in a loop gets no more of us than this. */
+static const struct timeval repair_interval = { .tv_usec = 100000 };
+
+/* A worker that dies more often than this is not replaced any more. */
+#define CRASHES_MOST    10
+#define CRASHES_SECONDS 60
+
+struct monitor {
+	const struct options *options;
+	struct event_base *base;
+	int export_fd;
+	int daemon_fd;   /* tells the process that was started that we are ready, or -1 */
+	int bound_fd;    /* the listening socket until it is listened on, or -1 */
+	int single_fd;   /* the connected socket of --fd until it is admitted, or -1 */
+	bool single;     /* to serve a connected --fd, and end with it */
+	bool serving;    /* the start is over */
+	bool stopping;
+	int status;      /* to exit with */
+	struct socket_name name;
+	bool named;
+	bool name_lost;  /* a foreign object took it; said once */
+	int watch_fd;
+	struct event *watch, *repair;
+	struct listener listener;
+	struct refusals refusals;
+	struct custody custody;
+	struct worker_process worker;
+	struct event *terminate, *interrupt, *deadline;
+	unsigned crashes;
+	time_t first_crash;
+};
+
+static void end_loop(struct monitor *monitor)
+{
+	event_base_loopbreak(monitor->base);
+}
+
+static void fail(struct monitor *monitor)
+{
+	monitor->status = EXIT_FAILURE;
+	end_loop(monitor);
+}
+
+/* --- stopping ------------------------------------------------------------------------------------------------ */
+
+static void stop(struct monitor *monitor)
+{
+	if (monitor->stopping)
+		return;
+	monitor->stopping = true;
+	listener_stop(&monitor->listener);
+	if (monitor->named)
+		socket_name_close(&monitor->name);
+	if (!monitor->worker.ready) {
+		end_loop(monitor);
+		return;
+	}
+	evtimer_add(monitor->deadline, &stop_time);
+	worker_process_stop(&monitor->worker);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *argument)
+{
+	struct monitor *monitor = argument;
+
+	(void)what;
+	if (monitor->serving)
+		log_info("%s: stopping", strsignal(number));
+	stop(monitor);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *argument)
+{
+	(void)fd;
+	(void)what;
+	log_error("the worker does not end in time; leaving it");
+	end_loop(argument);
+}
+
+/* --- the socket's name --------------------------------------------------------------------------------------- */
+
+static int renew_socket(struct monitor *monitor)
+{
+	AUTO_CLOSE int fd = -1;
+	int error = socket_name_bind(&monitor->name, &fd);
+
+	if (!error)
+		error = socket_name_publish(&monitor->name);
+	else
+		socket_name_discard(&monitor->name);
+	if (!error)
+		error = listener_replace(&monitor->listener, descriptor_take(&fd));
+	return error;
+}
+
+static void on_repair(evutil_socket_t fd, short what, void *argument)
+{
+	struct monitor *monitor = argument;
+
+	(void)fd;
+	(void)what;
+	switch (socket_name_look(&monitor->name)) {
+	case NAME_OURS:
+		break;
+	case NAME_GONE:
+		if (!renew_socket(monitor))
+			log_info("socket %s: its name was removed; put back", monitor->name.path);
+		break;
+	case NAME_FOREIGN:
+		if (!monitor->name_lost)
+			log_warning("socket %s: something else has taken its name; new clients cannot connect until it is gone",
+			            monitor->name.path);
+		monitor->name_lost = true;
+		break;
+	}
+}
+
+/* What has changed does not matter: the name is looked at, soon. */
+static void on_watch(evutil_socket_t fd, short what, void *argument)
+{
+	struct monitor *monitor = argument;
+	char events[4096] __attribute__((aligned(8)));
+
+	(void)what;
+	while (read(fd, events, sizeof events) > 0)
+		;
+	if (monitor->stopping || evtimer_pending(monitor->repair, NULL))
+		return;
+	if (socket_name_look(&monitor->name) != NAME_OURS)
+		evtimer_add(monitor->repair, &repair_interval);
+}
+
+static int watch_name(struct monitor *monitor)
+{
+	monitor->watch_fd = socket_name_watch(&monitor->name);
+	if (monitor->watch_fd < 0)
+		return monitor->watch_fd;
+	monitor->watch = event_new(monitor->base, monitor->watch_fd, EV_READ | EV_PERSIST, on_watch, monitor);
+	monitor->repair = evtimer_new(monitor->base, on_repair, monitor);
+	return monitor->watch && monitor->repair && !event_add(monitor->watch, NULL) ? 0 : -ENOMEM;
+}
+
+/* --- clients ------------------------------------------------------------------------------------------------- */
+
+static void give_to_worker(struct monitor *monitor, uint32_t slot)
+{
+	int error = worker_process_give(&monitor->worker, slot, monitor->custody.copies[slot]);
+
+	if (!error)
+		return;
+	log_error("cannot hand a connection to the worker: %s", strerror(-error));
+	slot_set_phase(&monitor->custody.scoreboard.slots[slot], SLOT_CLOSED);
+	custody_reap(&monitor->custody);
+}
+
+static void on_accepted(int fd, void *context)
+{
+	struct monitor *monitor = context;
+	int slot = custody_admit(&monitor->custody, fd);
+
+	if (slot < 0)
+		refuse(&monitor->refusals, monitor->base, fd, "there are as many clients as --max-clients allows");
+	else if (monitor->worker.ready)
+		give_to_worker(monitor, (uint32_t)slot);
+}
+
+static void on_closed(void *context)
+{
+	struct monitor *monitor = context;
+
+	if (!custody_reap(&monitor->custody))
+		return;
+	listener_resume(&monitor->listener);
+	if (monitor->single && monitor->custody.count == 0)
+		stop(monitor);
+}
+
+/* --- the worker ---------------------------------------------------------------------------------------------- */
+
+static void announce(const struct monitor *monitor)
+{
+	log_info("version " VERSION ", serving %s on %s%s", monitor->options->path,
+	         monitor->named ? "socket " : "an inherited socket", monitor->named ? monitor->name.path : "");
+}
+
+/* The first worker is ready: now clients may come. */
+static int begin_serving(struct monitor *monitor)
+{
+	int error = 0;
+
+	if (monitor->named)
+		error = socket_name_publish(&monitor->name);
+	if (!error && monitor->named)
+		error = watch_name(monitor);
+	if (!error && monitor->bound_fd >= 0)
+		error = listener_start(&monitor->listener, monitor->base, descriptor_take(&monitor->bound_fd), on_accepted,
+		                       monitor);
+	if (error)
+		return error;
+
+	announce(monitor);
+	monitor->serving = true;
+	if (monitor->daemon_fd >= 0)
+		daemon_ready(&monitor->daemon_fd);
+	if (monitor->single)
+		on_accepted(descriptor_take(&monitor->single_fd), monitor);
+	return 0;
+}
+
+static void on_ready(void *context)
+{
+	struct monitor *monitor = context;
+
+	/* After a crash: those that the last worker had. */
+	for (uint32_t i = 0; i < monitor->custody.scoreboard.count; i++)
+		if (monitor->custody.copies[i] >= 0)
+			give_to_worker(monitor, i);
+	if (!monitor->serving && begin_serving(monitor))
+		fail(monitor);
+}
+
+static bool crashes_too_often(struct monitor *monitor)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (monitor->crashes == 0 || now.tv_sec - monitor->first_crash > CRASHES_SECONDS) {
+		monitor->crashes = 0;
+		monitor->first_crash = now.tv_sec;
+	}
+	return ++monitor->crashes > CRASHES_MOST;
+}
+
+static int start_worker(struct monitor *monitor);
+
+static void on_gone(void *context)
+{
+	struct monitor *monitor = context;
+
+	worker_process_finish(&monitor->worker, monitor->stopping);
+	custody_reap(&monitor->custody);
+	if (monitor->stopping) {
+		end_loop(monitor);
+	} else if (!monitor->serving) {
+		fail(monitor);
+	} else if (crashes_too_often(monitor)) {
+		log_error("the worker has died %d times in %d seconds; giving up", CRASHES_MOST + 1, CRASHES_SECONDS);
+		fail(monitor);
+	} else {
+		log_warning("starting another worker for %u clients", monitor->custody.count);
+		if (start_worker(monitor))
+			fail(monitor);
+	}
+}
+
+static const struct worker_events worker_events = { .ready = on_ready, .closed = on_closed, .gone = on_gone };
+
+static int start_worker(struct monitor *monitor)
+{
+	return worker_process_start(&monitor->worker, monitor->base, monitor->export_fd, monitor->options->threads,
+	                            &monitor->custody.scoreboard, &worker_events, monitor);
+}
+
+/* --- the start ----------------------------------------------------------------------------------------------- */
+
+static int open_export(struct monitor *monitor)
+{
+	const char *path = monitor->options->path;
+
+	monitor->export_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (monitor->export_fd >= 0)
+		return 0;
+	log_error("cannot export %s: %s", path, strerror(errno));
+	return -errno;
+}
+
+static int get_option(int fd, int option, int *value)
+{
+	socklen_t size = sizeof *value;
+
+	return getsockopt(fd, SOL_SOCKET, option, value, &size) ? -errno : 0;
+}
+
+/* A socket of the launcher's: connected, for one client; or listening, for any number. */
+static int take_inherited(struct monitor *monitor)
+{
+	int fd = monitor->options->fd;
+	int domain, type, listening;
+
+	if (get_option(fd, SO_DOMAIN, &domain) || get_option(fd, SO_TYPE, &type) ||
+	    get_option(fd, SO_ACCEPTCONN, &listening)) {
+		log_error("--fd %d: %s; give the number of an inherited socket", fd, strerror(errno));
+		return -EINVAL;
+	}
+	if (domain != AF_UNIX || type != SOCK_STREAM) {
+		log_error("--fd %d: this is no AF_UNIX stream socket", fd);
+		return -EINVAL;
+	}
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	monitor->single = !listening;
+	if (monitor->single)
+		monitor->single_fd = fd;
+	else
+		monitor->bound_fd = fd;
+	return listening ? evutil_make_socket_nonblocking(fd) : 0;
+}
+
+static int make_named(struct monitor *monitor)
+{
+	const struct options *options = monitor->options;
+	int error = socket_name_open(&monitor->name, options->socket, options->uid, options->gid);
+
+	monitor->named = true;
+	return error ? error : socket_name_bind(&monitor->name, &monitor->bound_fd);
+}
+
+static int watch_signals(struct monitor *monitor)
+{
+	monitor->terminate = evsignal_new(monitor->base, SIGTERM, on_signal, monitor);
+	monitor->interrupt = evsignal_new(monitor->base, SIGINT, on_signal, monitor);
+	monitor->deadline = evtimer_new(monitor->base, on_deadline, monitor);
+	if (!monitor->terminate || !monitor->interrupt || !monitor->deadline || event_add(monitor->terminate, NULL) ||
+	    event_add(monitor->interrupt, NULL))
+		return -ENOMEM;
+	return 0;
+}
+
+static int prepare(struct monitor *monitor)
+{
+	int error = open_export(monitor);
+
+	if (!error)
+		error = monitor->options->socket ? make_named(monitor) : take_inherited(monitor);
+	if (error)
+		return error;
+
+	monitor->base = event_base_new();
+	error = monitor->base ? custody_create(&monitor->custody, monitor->options->max_clients) : -ENOMEM;
+	if (!error)
+		error = watch_signals(monitor);
+	if (error) {
+		log_error("cannot start: %s", strerror(-error));
+		return error;
+	}
+	return start_worker(monitor);
+}
+
+static void free_event(struct event *event)
+{
+	if (event)
+		event_free(event);
+}
+
+static void finish(struct monitor *monitor)
+{
+	listener_stop(&monitor->listener);
+	if (monitor->named)
+		socket_name_close(&monitor->name);
+	worker_process_finish(&monitor->worker, true);
+	refusals_finish(&monitor->refusals);
+	custody_destroy(&monitor->custody);
+	free_event(monitor->watch);
+	free_event(monitor->repair);
+	free_event(monitor->terminate);
+	free_event(monitor->interrupt);
+	free_event(monitor->deadline);
+	if (monitor->base)
+		event_base_free(monitor->base);
+	descriptor_close(&monitor->watch_fd);
+	descriptor_close(&monitor->bound_fd);
+	descriptor_close(&monitor->single_fd);
+	descriptor_close(&monitor->export_fd);
+	descriptor_close(&monitor->daemon_fd);
+}
+
+/* Nothing of the launcher's but the standard descriptors, and the socket if it gave us one. */
+static int shed_launcher(const struct options *options)
+{
+	int keep[] = { options->fd };
+	int error = descriptor_fill_standard();
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_DFL);
+	umask(0);
+	return error ? error : descriptor_close_all_but(keep, options->fd >= 0 ? 1 : 0);
+}
+
+int monitor_main(const struct options *options)
+{
+	struct monitor monitor = {
+		.options = options,
+		.export_fd = -1,
+		.daemon_fd = -1,
+		.bound_fd = -1,
+		.single_fd = -1,
+		.watch_fd = -1,
+		.name = { .directory = -1, .staging_fd = -1 },
+		.worker = { .channel = -1, .log_fd = -1 },
+	};
+	int error = shed_launcher(options);
+
+	if (!error && !options->foreground)
+		error = daemon_fork(&monitor.daemon_fd);
+	if (error) {
+		log_error("cannot start: %s", strerror(-error));
+		return EXIT_FAILURE;
+	}
+	prctl(PR_SET_NAME, "vph-monitor");
+
+	if (prepare(&monitor))
+		monitor.status = EXIT_FAILURE;
+	else
+		event_base_dispatch(monitor.base);
+	finish(&monitor);
+	return monitor.status;
+}

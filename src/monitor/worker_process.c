@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#include "monitor/worker_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+#include "common/descriptor.h"
+#include "worker/worker.h"
+
+#define GRACE_MS 200 /* that a worker has to end, twice at most */
+
+/* Relays the lines that are complete, and what is too long to become so. */
+static void relay_lines(struct worker_process *worker)
+{
+	char *end;
+
+	while ((end = memchr(worker->line, '\n', worker->line_size)) || worker->line_size == sizeof worker->line - 1) {
+		size_t taken = end ? (size_t)(end - worker->line) + 1 : worker->line_size;
+
+		worker->line[end ? taken - 1 : taken] = '\0';
+		log_relay(worker->line);
+		worker->line_size -= taken;
+		memmove(worker->line, worker->line + taken, worker->line_size);
+	}
+}
+
+/* True while there may be more. */
+static bool read_log(struct worker_process *worker)
+{
+	size_t room = sizeof worker->line - 1 - worker->line_size;
+	ssize_t got = read(worker->log_fd, worker->line + worker->line_size, room);
+
+	if (got <= 0)
+		return got < 0 && errno == EINTR;
+	worker->line_size += (size_t)got;
+	relay_lines(worker);
+	return true;
+}
+
+static void on_log(evutil_socket_t fd, short what, void *argument)
+{
+	struct worker_process *worker = argument;
+	char byte;
+
+	(void)what;
+	/* One read a turn: a worker that logs without end must not keep the monitor from all else. */
+	if (!read_log(worker) && read(fd, &byte, 0) == 0)
+		event_del(worker->log_event);
+}
+
+static void on_channel(evutil_socket_t fd, short what, void *argument)
+{
+	struct worker_process *worker = argument;
+	struct channel_message message;
+	AUTO_CLOSE int descriptor = -1;
+	int error = channel_receive(fd, &message, &descriptor);
+
+	(void)what;
+	if (error == -EAGAIN)
+		return;
+	if (error) {
+		worker->events->gone(worker->context);
+		return;
+	}
+	if (message.type == CHANNEL_READY && !worker->ready) {
+		worker->ready = true;
+		worker->events->ready(worker->context);
+	} else if (message.type == CHANNEL_CLOSED) {
+		worker->events->closed(worker->context);
+	}
+}
+
+/* In the child. Returns only in the parent: the pid or -errno. */
+static pid_t fork_worker(const struct worker_setup *setup)
+{
+	sigset_t all, before;
+	pid_t pid;
+
+	/* libevent's signal handlers must not run in the child before worker_run() has replaced them. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = fork();
+	if (pid == 0) {
+		for (int signal_number = 1; signal_number < NSIG; signal_number++)
+			signal(signal_number, SIG_DFL);
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		worker_run(setup);
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return pid < 0 ? -errno : pid;
+}
+
+static int watch(struct worker_process *worker, struct event_base *base)
+{
+	worker->channel_event = event_new(base, worker->channel, EV_READ | EV_PERSIST, on_channel, worker);
+	worker->log_event = event_new(base, worker->log_fd, EV_READ | EV_PERSIST, on_log, worker);
+	if (!worker->channel_event || !worker->log_event || event_add(worker->channel_event, NULL) ||
+	    event_add(worker->log_event, NULL))
+		return -ENOMEM;
+	return 0;
+}
+
+int worker_process_start(struct worker_process *worker, struct event_base *base, int export_fd, unsigned threads,
+                         const struct scoreboard *scoreboard, const struct worker_events *events, void *context)
+{
+	AUTO_CLOSE int worker_channel = -1;
+	AUTO_CLOSE int worker_log = -1;
+	int channel[2], log[2];
+	int error;
+
+	*worker = (struct worker_process){ .channel = -1, .log_fd = -1, .events = events, .context = context };
+	error = channel_create(channel);
+	if (!error) {
+		worker->channel = channel[0];
+		worker_channel = channel[1];
+		error = pipe2(log, O_CLOEXEC | O_NONBLOCK) ? -errno : 0;
+	}
+	if (!error) {
+		worker->log_fd = log[0];
+		worker_log = log[1];
+		error = watch(worker, base);
+	}
+	if (!error) {
+		worker->pid = fork_worker(&(struct worker_setup){ .export_fd = export_fd, .channel = worker_channel,
+		                                                  .log_fd = worker_log, .threads = threads,
+		                                                  .scoreboard = *scoreboard });
+		error = worker->pid < 0 ? (int)worker->pid : 0;
+	}
+	if (error) {
+		worker->pid = 0;
+		log_error("cannot start a worker: %s", strerror(-error));
+		worker_process_finish(worker, true);
+	}
+	return error;
+}
+
+int worker_process_give(struct worker_process *worker, uint32_t slot, int fd)
+{
+	return channel_send(worker->channel, &(struct channel_message){ CHANNEL_CONNECTION, slot }, fd);
+}
+
+void worker_process_stop(struct worker_process *worker)
+{
+	if (channel_send(worker->channel, &(struct channel_message){ .type = CHANNEL_STOP }, -1))
+		worker->events->gone(worker->context);
+}
+
+static void log_end(int status)
+{
+	if (WIFSIGNALED(status))
+		log_error("the worker was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (WEXITSTATUS(status))
+		log_error("the worker has exited with status %d", WEXITSTATUS(status));
+}
+
+/* Whether the process has ended, after waiting for at most so many milliseconds. */
+static bool ended_within(int pidfd, int milliseconds)
+{
+	return poll(&(struct pollfd){ .fd = pidfd, .events = POLLIN }, 1, milliseconds) > 0;
+}
+
+/*
+ * After a close of its channel it is on its way out, if not dead. A thread that hangs in the kernel can keep even a
+ * killed process from ending, so that it is not waited for without limit: whoever inherits it reaps it.
+ */
+static void reap(pid_t pid, bool expected)
+{
+	AUTO_CLOSE int pidfd = pidfd_open(pid, 0);
+	bool killed = false;
+	int status;
+
+	if (!ended_within(pidfd, GRACE_MS)) {
+		kill(pid, SIGKILL);
+		killed = true;
+		ended_within(pidfd, GRACE_MS);
+	}
+	if (waitpid(pid, &status, WNOHANG) == pid && !expected && !killed)
+		log_end(status);
+}
+
+void worker_process_finish(struct worker_process *worker, bool expected)
+{
+	if (worker->channel_event)
+		event_free(worker->channel_event);
+	descriptor_close(&worker->channel);
+	if (worker->pid > 0)
+		reap(worker->pid, expected);
+
+	if (worker->log_event)
+		event_free(worker->log_event);
+	while (worker->log_fd >= 0 && read_log(worker))
+		;
+	descriptor_close(&worker->log_fd);
+	*worker = (struct worker_process){ .channel = -1, .log_fd = -1 };
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* What reads and changes attributes that every file has. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <proxyfs/codec.h>
+
+#include "common/descriptor.h"
+#include "ops/ops.h"
+
+#define PERMISSIONS 07777U /* modes arrive with the type's bits at times */
+#define NSEC_MAX    999999999
+
+/* fchmodat2(2), Linux 6.6; the number is the same on every architecture. Debian 12's headers do not have it. */
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+
+int op_lstat(struct op_call *call)
+{
+	struct stat stat;
+
+	if (lstat(call->path, &stat))
+		return -errno;
+	proxyfs_stat_from_native(&stat, &call->reply.stat);
+	return 0;
+}
+
+/* statfs(2) follows: go through a descriptor of the object itself. O_PATH opens nothing, whatever it is. */
+int op_statfs(struct op_call *call)
+{
+	AUTO_CLOSE int object = open(call->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct statfs statfs;
+	struct stat stat;
+
+	if (object < 0 || fstat(object, &stat))
+		return -errno;
+	if (S_ISLNK(stat.st_mode))
+		return -ELOOP;
+	if (fstatfs(object, &statfs))
+		return -errno;
+	proxyfs_statfs_from_native(&statfs, &call->reply.statfs);
+	return 0;
+}
+
+/* -ELOOP for a symbolic link, -errno if there is nothing, otherwise 0 and its attributes. */
+static int stat_no_link(const char *path, struct stat *stat)
+{
+	if (lstat(path, stat))
+		return -errno;
+	return S_ISLNK(stat->st_mode) ? -ELOOP : 0;
+}
+
+/*
+ * Before Linux 6.6 no call changes the mode of a name without following it. A link that is put there between the two
+ * calls is followed, to something inside the export that the guest could have named itself.
+ */
+static int chmod_checked(const char *path, mode_t mode)
+{
+	struct stat stat;
+	int error = stat_no_link(path, &stat);
+
+	if (error)
+		return error;
+	return chmod(path, mode) ? -errno : 0;
+}
+
+int op_chmod(struct op_call *call)
+{
+	mode_t mode = call->request->mode & PERMISSIONS;
+	struct stat stat;
+
+	if (!syscall(SYS_fchmodat2, AT_FDCWD, call->path, mode, AT_SYMLINK_NOFOLLOW))
+		return 0;
+	if (errno == ENOSYS)
+		return chmod_checked(call->path, mode);
+	/* What it says of a symbolic link, whose mode cannot be changed. */
+	if (errno == EOPNOTSUPP)
+		return stat_no_link(call->path, &stat) == -ELOOP ? -ELOOP : -EOPNOTSUPP;
+	return -errno;
+}
+
+int op_chown(struct op_call *call)
+{
+	return lchown(call->path, call->request->uid, call->request->gid) ? -errno : 0;
+}
+
+/* truncate(2) opens neither FIFO nor device. The same remark as for chmod_checked() holds. */
+int op_truncate(struct op_call *call)
+{
+	struct stat stat;
+	int error = stat_no_link(call->path, &stat);
+
+	if (error)
+		return error;
+	return truncate(call->path, call->request->length) ? -errno : 0;
+}
+
+static int valid_nsec(int64_t nsec)
+{
+	return nsec >= 0 && nsec <= NSEC_MAX;
+}
+
+/* UTIME_NOW and UTIME_OMIT lie outside the valid range: QEMU never sends them. */
+int op_utime(struct op_call *call)
+{
+	const struct proxyfs_request *request = call->request;
+	struct timespec times[2];
+
+	if (!valid_nsec(request->atime_nsec) || !valid_nsec(request->mtime_nsec))
+		return -EINVAL;
+	times[0] = (struct timespec){ .tv_sec = request->atime_sec, .tv_nsec = (long)request->atime_nsec };
+	times[1] = (struct timespec){ .tv_sec = request->mtime_sec, .tv_nsec = (long)request->mtime_nsec };
+	return utimensat(AT_FDCWD, call->path, times, AT_SYMLINK_NOFOLLOW) ? -errno : 0;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "version.h"
+
+#define DEFAULT_MAX_CLIENTS 256
+#define MOST_CLIENTS        65536
+#define DEFAULT_THREADS     64
+#define MOST_THREADS        4096
+
+enum long_option { OPTION_VERSION = 256, OPTION_MAX_CLIENTS, OPTION_THREADS };
+
+static const char short_options[] = "p:f:s:u:g:nh";
+
+static const struct option long_options[] = {
+	{ "path", required_argument, NULL, 'p' },
+	{ "fd", required_argument, NULL, 'f' },
+	{ "socket", required_argument, NULL, 's' },
+	{ "uid", required_argument, NULL, 'u' },
+	{ "gid", required_argument, NULL, 'g' },
+	{ "nodaemon", no_argument, NULL, 'n' },
+	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
+	{ "threads", required_argument, NULL, OPTION_THREADS },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char help[] =
+	"Usage: virtfs-proxy-helper --path DIRECTORY (--socket NAME | --fd NUMBER) [OPTION...]\n"
+	"\n"
+	"Does the file operations that need privilege for the guests of QEMU's 9p \"proxy\"\n"
+	"file system driver, confined to one directory.\n"
+	"\n"
+	"  -p, --path DIRECTORY     the directory to export\n"
+	"  -s, --socket NAME        create a socket and serve every QEMU that connects\n"
+	"  -f, --fd NUMBER          serve an inherited socket, connected or listening\n"
+	"  -u, --uid USER           owner of the named socket, name or number\n"
+	"  -g, --gid GROUP          group of the named socket, name or number\n"
+	"  -n, --nodaemon           stay in the foreground, log to stderr\n"
+	"      --max-clients COUNT  serve at most so many connections at once (256)\n"
+	"      --threads COUNT      run at most so many requests at once (64)\n"
+	"  -h, --help               print this and exit\n"
+	"      --version            print the version and exit\n"
+	"\n"
+	"See virtfs-proxy-helper(1).\n";
+
+static enum options_result wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static enum options_result wrong(const char *format, ...)
+{
+	va_list arguments;
+
+	fputs("virtfs-proxy-helper: ", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputs("\nTry 'virtfs-proxy-helper --help'.\n", stderr);
+	return OPTIONS_USAGE;
+}
+
+/* Digits and nothing else, from `least` to `most`. */
+static bool parse_number(const char *text, unsigned long least, unsigned long most, unsigned long *number)
+{
+	char *end;
+
+	if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0')
+		return false;
+	errno = 0;
+	*number = strtoul(text, &end, 10);
+	return errno == 0 && *number >= least && *number <= most;
+}
+
+/* A name or a number; (uid_t)-1 is nobody's. */
+static bool parse_uid(const char *text, uid_t *uid)
+{
+	const struct passwd *entry = getpwnam(text);
+	unsigned long number;
+
+	if (entry)
+		*uid = entry->pw_uid;
+	else if (parse_number(text, 0, UINT32_MAX - 1, &number))
+		*uid = (uid_t)number;
+	else
+		return false;
+	return true;
+}
+
+static bool parse_gid(const char *text, gid_t *gid)
+{
+	const struct group *entry = getgrnam(text);
+	unsigned long number;
+
+	if (entry)
+		*gid = entry->gr_gid;
+	else if (parse_number(text, 0, UINT32_MAX - 1, &number))
+		*gid = (gid_t)number;
+	else
+		return false;
+	return true;
+}
+
+static enum options_result parse_count(const char *name, const char *text, unsigned long most, unsigned *count)
+{
+	unsigned long number;
+
+	if (!parse_number(text, 1, most, &number))
+		return wrong("%s '%s': give a number from 1 to %lu", name, text, most);
+	*count = (unsigned)number;
+	return OPTIONS_RUN;
+}
+
+static enum options_result parse_fd(const char *text, int *fd)
+{
+	unsigned long number;
+
+	if (!parse_number(text, 0, INT_MAX, &number))
+		return wrong("--fd '%s': give the number of an open descriptor", text);
+	*fd = (int)number;
+	return OPTIONS_RUN;
+}
+
+static enum options_result parse_one(int option, const char *argument, struct options *options)
+{
+	switch (option) {
+	case 'p':
+		options->path = argument;
+		return OPTIONS_RUN;
+	case 's':
+		options->socket = argument;
+		return OPTIONS_RUN;
+	case 'f':
+		return parse_fd(argument, &options->fd);
+	case 'u':
+		return parse_uid(argument, &options->uid) ?
+		               OPTIONS_RUN :
+		               wrong("--uid '%s': there is no such user; give a name or a number", argument);
+	case 'g':
+		return parse_gid(argument, &options->gid) ?
+		               OPTIONS_RUN :
+		               wrong("--gid '%s': there is no such group; give a name or a number", argument);
+	case 'n':
+		options->foreground = true;
+		return OPTIONS_RUN;
+	case OPTION_MAX_CLIENTS:
+		return parse_count("--max-clients", argument, MOST_CLIENTS, &options->max_clients);
+	case OPTION_THREADS:
+		return parse_count("--threads", argument, MOST_THREADS, &options->threads);
+	case 'h':
+		fputs(help, stdout);
+		return OPTIONS_DONE;
+	case OPTION_VERSION:
+		puts("virtfs-proxy-helper " VERSION);
+		return OPTIONS_DONE;
+	default: /* getopt_long(3) has said what is wrong */
+		fputs("Try 'virtfs-proxy-helper --help'.\n", stderr);
+		return OPTIONS_USAGE;
+	}
+}
+
+/* What options mean together. */
+static enum options_result check(const struct options *options)
+{
+	const size_t longest = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
+
+	if (!options->path)
+		return wrong("say which directory to export: --path DIRECTORY");
+	if (!options->socket && options->fd < 0)
+		return wrong("say how QEMU reaches the helper: --socket NAME or --fd NUMBER");
+	if (options->socket && options->fd >= 0)
+		return wrong("give either --socket or --fd, not both");
+	if (options->socket && strlen(options->socket) > longest)
+		return wrong("--socket: the name has %zu bytes, and QEMU could connect to one of at most %zu",
+		             strlen(options->socket), longest);
+	return OPTIONS_RUN;
+}
+
+enum options_result options_parse(int count, char **arguments, struct options *options)
+{
+	enum options_result result;
+	int option;
+
+	*options = (struct options){
+		.fd = -1,
+		.uid = (uid_t)-1,
+		.gid = (gid_t)-1,
+		.max_clients = DEFAULT_MAX_CLIENTS,
+		.threads = DEFAULT_THREADS,
+	};
+	optind = 0; /* glibc's word for starting anew */
+	while ((option = getopt_long(count, arguments, short_options, long_options, NULL)) != -1) {
+		result = parse_one(option, optarg, options);
+		if (result != OPTIONS_RUN)
+			return result;
+	}
+	if (optind < count)
+		return wrong("'%s' is not an option", arguments[optind]);
+	return check(options);
+}

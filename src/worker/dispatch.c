@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/dispatch.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include <proxyfs/codec.h>
+
+#include "ops/ops.h"
+#include "worker/credentials.h"
+
+/* Runs as the request's uid:gid. All others run as root. */
+#define AS_GUEST 1U
+
+/* The operations. What they look like on the wire is libproxyfs's, in the table of its operations.c. */
+static const struct {
+	op_handler *handler;
+	unsigned flags;
+} operations[PROXYFS_OP_END] = {
+	[PROXYFS_OPEN]         = { op_open, 0 },
+	[PROXYFS_CREATE]       = { op_create, AS_GUEST },
+	[PROXYFS_MKNOD]        = { op_mknod, AS_GUEST },
+	[PROXYFS_MKDIR]        = { op_mkdir, AS_GUEST },
+	[PROXYFS_SYMLINK]      = { op_symlink, AS_GUEST },
+	[PROXYFS_LINK]         = { op_link, 0 },
+	[PROXYFS_LSTAT]        = { op_lstat, 0 },
+	[PROXYFS_READLINK]     = { op_readlink, 0 },
+	[PROXYFS_STATFS]       = { op_statfs, 0 },
+	[PROXYFS_CHMOD]        = { op_chmod, 0 },
+	[PROXYFS_CHOWN]        = { op_chown, 0 },
+	[PROXYFS_TRUNCATE]     = { op_truncate, 0 },
+	[PROXYFS_UTIME]        = { op_utime, 0 },
+	[PROXYFS_RENAME]       = { op_rename, 0 },
+	[PROXYFS_REMOVE]       = { op_remove, 0 },
+	[PROXYFS_LGETXATTR]    = { op_lgetxattr, 0 },
+	[PROXYFS_LLISTXATTR]   = { op_llistxattr, 0 },
+	[PROXYFS_LSETXATTR]    = { op_lsetxattr, 0 },
+	[PROXYFS_LREMOVEXATTR] = { op_lremovexattr, 0 },
+	[PROXYFS_GETVERSION]   = { op_getversion, 0 },
+};
+
+/* Copies a text into `room` and terminates it. `too_long` is the error that the system call would give. */
+static int copy_text(struct proxyfs_bytes text, char *room, size_t size, int too_long)
+{
+	if (text.size >= size)
+		return too_long;
+	if (text.size > 0)
+		memcpy(room, text.data, text.size);
+	room[text.size] = '\0';
+	return 0;
+}
+
+/* A path means something from the export's root only. */
+static int copy_path(struct proxyfs_bytes path, char *room)
+{
+	int error = copy_text(path, room, PATH_MAX, -ENAMETOOLONG);
+
+	if (error)
+		return error;
+	if (path.size == 0)
+		return -ENOENT;
+	return room[0] == '/' ? 0 : -EINVAL;
+}
+
+static bool has_new_path(enum proxyfs_op op)
+{
+	return op == PROXYFS_LINK || op == PROXYFS_RENAME;
+}
+
+/* Terminated copies of the request's texts. */
+static int copy_texts(const struct proxyfs_request *request, struct dispatch_room *room)
+{
+	int error = copy_path(request->path, room->path);
+
+	if (!error && has_new_path(request->op))
+		error = copy_path(request->new_path, room->new_path);
+	if (!error)
+		error = copy_text(request->target, room->target, sizeof room->target, -ENAMETOOLONG);
+	if (!error)
+		error = copy_text(request->name, room->name, sizeof room->name, -ERANGE);
+	return error;
+}
+
+static int run(struct op_call *call)
+{
+	const struct proxyfs_request *request = call->request;
+	bool as_guest = operations[request->op].flags & AS_GUEST;
+	int status;
+
+	if (as_guest) {
+		status = credentials_assume(request->uid, request->gid);
+		if (status)
+			return status;
+	}
+	status = operations[request->op].handler(call);
+	if (as_guest)
+		credentials_restore(request->uid, request->gid);
+	return status;
+}
+
+/* Encodes a reply, or that it does not fit. */
+static void encode(enum proxyfs_op op, const struct proxyfs_reply *wire, struct dispatch_reply *reply)
+{
+	ssize_t size = proxyfs_encode_reply(op, wire, reply->bytes, sizeof reply->bytes);
+
+	if (size < 0) {
+		dispatch_failure(op, (int32_t)size, reply);
+		return;
+	}
+	reply->size = (size_t)size;
+	reply->status = wire->status;
+}
+
+void dispatch_failure(enum proxyfs_op op, int32_t status, struct dispatch_reply *reply)
+{
+	reply->fd = -1;
+	encode(op, &(struct proxyfs_reply){ .status = status }, reply);
+}
+
+void dispatch(enum proxyfs_op op, const char *payload, size_t size, struct dispatch_room *room,
+              struct dispatch_reply *reply)
+{
+	struct proxyfs_request request;
+	struct op_call call = {
+		.request = &request,
+		.path = room->path,
+		.new_path = room->new_path,
+		.target = room->target,
+		.name = room->name,
+		.buffer = room->result,
+		.fd = -1,
+	};
+	int status = proxyfs_decode_request(op, payload, size, &request);
+
+	if (!status)
+		status = copy_texts(&request, room);
+	if (!status)
+		status = run(&call);
+	if (status) {
+		dispatch_failure(op, status, reply);
+		return;
+	}
+	reply->fd = call.fd;
+	encode(op, &call.reply, reply);
+}

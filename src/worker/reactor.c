@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/reactor.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+#include "common/log.h"
+#include "worker/sandbox.h"
+
+/* A handler's deepest stack is a few KiB; what is large lies in the room below. */
+#define STACK_SIZE (256 * 1024)
+
+struct reactor {
+	unsigned number;
+	pthread_t thread;
+	sem_t verified; /* posted once the thread has found itself confined */
+	int finished_fd;
+
+	struct event_base *base;
+	struct event *wakeup;
+	int wakeup_fd; /* eventfd: the inbox, or `stopping`, has changed */
+
+	pthread_mutex_t lock; /* of the inbox */
+	struct client *inbox;
+
+	_Atomic unsigned load;
+	_Atomic bool stopping, finished;
+
+	/* the thread's own */
+	struct client *clients;
+	struct connection_room room;
+};
+
+/* Tells the monitor, which closes its copy: the peer notices only then. */
+static void end_client(struct client *client)
+{
+	struct reactor *reactor = client->reactor;
+	struct slot *slot = client->connection.slot;
+	struct client **link = &reactor->clients;
+	int channel = client->channel;
+
+	while (*link != client)
+		link = &(*link)->next;
+	*link = client->next;
+
+	event_del(&client->event);
+	connection_finish(&client->connection);
+	atomic_fetch_sub(&reactor->load, 1);
+
+	/* The slot may be in use again as soon as it is closed: nothing of the client is touched below this. */
+	slot_set_phase(slot, SLOT_CLOSED);
+	/* If the channel is full, the monitor is about to look at the scoreboard anyway. */
+	channel_send(channel, &(struct channel_message){ .type = CHANNEL_CLOSED }, -1);
+}
+
+static void on_client(evutil_socket_t fd, short what, void *argument);
+
+/* Waits for what the state says. */
+static int watch(struct client *client, enum connection_state state)
+{
+	short what = state == CONNECTION_WRITES ? EV_WRITE : EV_READ;
+
+	client->state = state;
+	event_assign(&client->event, client->reactor->base, client->connection.fd, (short)(what | EV_PERSIST), on_client,
+	             client);
+	return event_add(&client->event, NULL);
+}
+
+/* While the reactor ends, a client stays for the reply that it is owed, no longer. */
+static bool may_stay(const struct client *client)
+{
+	return !atomic_load(&client->reactor->stopping) || connection_has_unsent(&client->connection);
+}
+
+static void end_if_idle(struct reactor *reactor)
+{
+	if (atomic_load(&reactor->stopping) && !reactor->clients)
+		event_base_loopbreak(reactor->base);
+}
+
+static void enter_state(struct client *client, enum connection_state state)
+{
+	struct reactor *reactor = client->reactor;
+
+	if (state == CONNECTION_ABANDONED)
+		for (;;)
+			pause(); /* the main thread is ending the process */
+
+	if (state == CONNECTION_ENDED || !may_stay(client)) {
+		end_client(client);
+		end_if_idle(reactor);
+		return;
+	}
+	if (state == client->state)
+		return;
+	event_del(&client->event);
+	if (watch(client, state)) {
+		log_error("reactor %u cannot watch a connection: %s", reactor->number, strerror(errno));
+		end_client(client);
+	}
+}
+
+static void on_client(evutil_socket_t fd, short what, void *argument)
+{
+	struct client *client = argument;
+
+	(void)fd;
+	(void)what;
+	enter_state(client, connection_serve(&client->connection, &client->reactor->room));
+}
+
+/* Takes a client from the inbox into the loop. */
+static void welcome(struct reactor *reactor, struct client *client)
+{
+	client->next = reactor->clients;
+	reactor->clients = client;
+	if (watch(client, client->state)) {
+		log_error("reactor %u cannot watch a connection: %s", reactor->number, strerror(errno));
+		end_client(client);
+	}
+}
+
+static void say_goodbye(struct reactor *reactor)
+{
+	struct client *next;
+
+	for (struct client *client = reactor->clients; client; client = next) {
+		next = client->next;
+		if (!may_stay(client))
+			end_client(client);
+	}
+	end_if_idle(reactor);
+}
+
+static void on_wakeup(evutil_socket_t fd, short what, void *argument)
+{
+	struct reactor *reactor = argument;
+	struct client *inbox, *next;
+	eventfd_t raised;
+
+	(void)what;
+	eventfd_read(fd, &raised);
+	pthread_mutex_lock(&reactor->lock);
+	inbox = reactor->inbox;
+	reactor->inbox = NULL;
+	pthread_mutex_unlock(&reactor->lock);
+
+	for (struct client *client = inbox; client; client = next) {
+		next = client->next;
+		welcome(reactor, client);
+	}
+	if (atomic_load(&reactor->stopping))
+		say_goodbye(reactor);
+}
+
+static void *reactor_main(void *argument)
+{
+	struct reactor *reactor = argument;
+	int finished_fd = reactor->finished_fd;
+	char name[16];
+
+	snprintf(name, sizeof name, "vph-reactor-%u", reactor->number);
+	prctl(PR_SET_NAME, name);
+	if (!sandbox_verify())
+		_exit(EXIT_FAILURE);
+	sem_post(&reactor->verified);
+
+	event_base_dispatch(reactor->base);
+
+	event_free(reactor->wakeup);
+	event_base_free(reactor->base);
+	close(reactor->wakeup_fd);
+	atomic_store(&reactor->finished, true);
+	eventfd_write(finished_fd, 1);
+	return NULL;
+}
+
+static struct event_base *make_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	/* A base belongs to one thread, and the launcher's environment has no say. */
+	if (config && !event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK) &&
+	    !event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV))
+		base = event_base_new_with_config(config);
+	if (config)
+		event_config_free(config);
+	return base;
+}
+
+/* Signals are the monitor's and the main thread's. */
+static int start_thread(struct reactor *reactor)
+{
+	sigset_t all, before;
+	pthread_attr_t attributes;
+	int error;
+
+	error = pthread_attr_init(&attributes);
+	if (error)
+		return -error;
+	pthread_attr_setstacksize(&attributes, STACK_SIZE);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&reactor->thread, &attributes, reactor_main, reactor);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return -error;
+}
+
+static int prepare(struct reactor *reactor)
+{
+	reactor->base = make_base();
+	reactor->wakeup_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (!reactor->base || reactor->wakeup_fd < 0)
+		return -ENOMEM;
+	reactor->wakeup = event_new(reactor->base, reactor->wakeup_fd, EV_READ | EV_PERSIST, on_wakeup, reactor);
+	if (!reactor->wakeup || event_add(reactor->wakeup, NULL))
+		return -ENOMEM;
+	return start_thread(reactor);
+}
+
+static void discard(struct reactor *reactor)
+{
+	if (reactor->wakeup)
+		event_free(reactor->wakeup);
+	if (reactor->base)
+		event_base_free(reactor->base);
+	if (reactor->wakeup_fd >= 0)
+		close(reactor->wakeup_fd);
+	free(reactor);
+}
+
+int reactor_start(unsigned number, int finished_fd, struct reactor **reactor)
+{
+	struct reactor *made = calloc(1, sizeof *made);
+	int error;
+
+	if (!made)
+		return -ENOMEM;
+	made->number = number;
+	made->finished_fd = finished_fd;
+	made->wakeup_fd = -1;
+	pthread_mutex_init(&made->lock, NULL);
+	sem_init(&made->verified, 0, 0);
+
+	error = prepare(made);
+	if (error) {
+		log_error("cannot start reactor %u: %s", number, strerror(-error));
+		discard(made);
+		return error;
+	}
+	while (sem_wait(&made->verified))
+		; /* EINTR */
+	*reactor = made;
+	return 0;
+}
+
+unsigned reactor_load(const struct reactor *reactor)
+{
+	return atomic_load(&reactor->load);
+}
+
+void reactor_give(struct reactor *reactor, struct client *client, enum connection_state state)
+{
+	client->reactor = reactor;
+	client->state = state;
+	atomic_fetch_add(&reactor->load, 1);
+	pthread_mutex_lock(&reactor->lock);
+	client->next = reactor->inbox;
+	reactor->inbox = client;
+	pthread_mutex_unlock(&reactor->lock);
+	eventfd_write(reactor->wakeup_fd, 1);
+}
+
+void reactor_stop(struct reactor *reactor)
+{
+	atomic_store(&reactor->stopping, true);
+	eventfd_write(reactor->wakeup_fd, 1);
+}
+
+bool reactor_finished(const struct reactor *reactor)
+{
+	return atomic_load(&reactor->finished);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Theory of operation: the jail is entered in an order in which no step gives back what an earlier one took.
+ *
+ *   1. groups       need CAP_SETGID over the launcher's groups
+ *   2. chroot       through a descriptor opened outside, then chdir: nothing of the path is looked up again
+ *   3. bounding     needs CAP_SETPCAP, which step 4 takes
+ *   4. capabilities seven of them, the rest gone for good
+ *   5. no_new_privs nothing that is executed can gain anything; the worker executes nothing
+ *
+ * The worker must: be inside the export, with the seven capabilities. It must not: hold a descriptor of a directory
+ * outside (the caller closed them), keep a group of whoever started it, or keep any way to get a capability back.
+ */
+#include "worker/sandbox.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "worker/credentials.h"
+
+/* Groups that a user namespace does not let us drop: user_namespaces(7), "setgroups". */
+static int groups_left;
+
+static dev_t root_dev;
+static ino_t root_ino;
+
+static int failed(const char *what)
+{
+	int error = errno;
+
+	log_error("cannot confine the worker: %s: %s", what, strerror(error));
+	return -error;
+}
+
+static int clear_groups(void)
+{
+	int count = getgroups(0, NULL);
+
+	if (count == 0 || !setgroups(0, NULL))
+		return 0;
+	if (errno != EPERM)
+		return failed("setgroups");
+	groups_left = count;
+	log_warning("this user namespace forbids dropping supplementary groups: %d of them stay with the worker; files "
+	            "created in their setgid directories keep set-gid bits. Start the helper without supplementary groups",
+	            count);
+	return 0;
+}
+
+static int enter_root(int export_fd)
+{
+	struct stat root;
+
+	if (fchdir(export_fd) || fstat(export_fd, &root))
+		return failed("enter the export");
+	if (chroot("."))
+		return failed("chroot (it needs CAP_SYS_CHROOT: start the helper as root)");
+	if (chdir("/"))
+		return failed("chdir to the new root");
+	close(export_fd);
+	root_dev = root.st_dev;
+	root_ino = root.st_ino;
+	return 0;
+}
+
+static int drop_bounding_set(void)
+{
+	for (cap_value_t capability = 0; CAP_IS_SUPPORTED(capability); capability++)
+		if (cap_drop_bound(capability))
+			return failed("drop the bounding set (it needs CAP_SETPCAP)");
+	return cap_reset_ambient() ? failed("clear the ambient set") : 0;
+}
+
+static int keep_seven_capabilities(void)
+{
+	cap_t set = cap_init();
+	int error = 0;
+
+	if (!set)
+		return failed("cap_init");
+	for (cap_value_t capability = 0; capability < 64; capability++)
+		if (credentials_capabilities & UINT64_C(1) << capability)
+			error |= cap_set_flag(set, CAP_PERMITTED, 1, &capability, CAP_SET) |
+			         cap_set_flag(set, CAP_EFFECTIVE, 1, &capability, CAP_SET);
+	if (error || cap_set_proc(set))
+		error = failed("keep chown, dac_override, fowner, fsetid, setgid, setuid and mknod (start the helper as root)");
+	cap_free(set);
+	return error;
+}
+
+/* The caller's ids in full: a set-uid launcher may have left a saved one behind. */
+static int become_root(void)
+{
+	return setresgid(0, 0, 0) || setresuid(0, 0, 0) ? failed("become root") : 0;
+}
+
+int sandbox_enter(int export_fd)
+{
+	int error;
+
+	umask(0);
+	error = clear_groups();
+	if (!error)
+		error = become_root();
+	if (!error)
+		error = enter_root(export_fd);
+	if (!error)
+		error = drop_bounding_set();
+	if (!error)
+		error = keep_seven_capabilities();
+	if (!error && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		error = failed("no_new_privs");
+	return error;
+}
+
+static bool differs(const char *what)
+{
+	log_error("the worker is not confined as it should be: %s; refusing to serve", what);
+	return false;
+}
+
+/* The root is the export, and there is nothing above it. */
+static bool verify_root(void)
+{
+	struct stat root, above;
+
+	if (stat("/", &root) || stat("/..", &above))
+		return differs("the root cannot be looked at");
+	if (root.st_dev != root_dev || root.st_ino != root_ino)
+		return differs("the root is not the export");
+	return above.st_dev == root_dev && above.st_ino == root_ino ? true : differs("the root has a parent");
+}
+
+bool sandbox_verify(void)
+{
+	char difference[256];
+
+	if (!credentials_verify(difference, sizeof difference))
+		return differs(difference);
+	for (cap_value_t capability = 0; CAP_IS_SUPPORTED(capability); capability++) {
+		if (cap_get_bound(capability))
+			return differs("the bounding set is not empty");
+		if (cap_get_ambient(capability))
+			return differs("the ambient set is not empty");
+	}
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+		return differs("no_new_privs is not set");
+	if (getgroups(0, NULL) != groups_left)
+		return differs("supplementary groups are left");
+	return verify_root();
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker's main thread. It runs no request and changes no credentials, so that nothing can keep it from
+ * spreading new connections over the reactors, and from ending the process in time.
+ */
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+#include "common/descriptor.h"
+#include "common/log.h"
+#include "worker/reactor.h"
+#include "worker/sandbox.h"
+
+/* How long replies may take after a stop; the monitor, which has promised to be gone in 5 s, waits a little longer. */
+static const struct timeval stop_time = { .tv_sec = 4 };
+
+struct worker {
+	const struct worker_setup *setup;
+	struct event_base *base;
+	struct event *channel_event, *finished_event, *deadline;
+	int finished_fd; /* eventfd: a reactor has finished */
+	struct reactor **reactors;
+	unsigned reactor_count;
+	struct client *clients; /* one for each slot */
+	struct dispatch_reply settlement;
+	bool stopping;
+};
+
+static _Noreturn void leave(const struct worker *worker, int status)
+{
+	/* Threads that hang in the kernel may keep the process, and with it this socket, for long after the exit. */
+	close(worker->setup->channel);
+	_exit(status);
+}
+
+/* The reactor with the fewest connections; a new one as long as none is idle and there may be more. */
+static struct reactor *pick_reactor(struct worker *worker)
+{
+	struct reactor *best = NULL;
+
+	for (unsigned i = 0; i < worker->reactor_count; i++)
+		if (!best || reactor_load(worker->reactors[i]) < reactor_load(best))
+			best = worker->reactors[i];
+
+	if ((!best || reactor_load(best) > 0) && worker->reactor_count < worker->setup->threads &&
+	    !reactor_start(worker->reactor_count + 1, worker->finished_fd, &worker->reactors[worker->reactor_count]))
+		best = worker->reactors[worker->reactor_count++];
+	return best;
+}
+
+static void take_connection(struct worker *worker, uint32_t index, int fd)
+{
+	struct scoreboard scoreboard = worker->setup->scoreboard;
+	struct client *client;
+	struct slot *slot;
+	enum connection_state state = CONNECTION_READS;
+
+	if (index >= scoreboard.count || fd < 0) {
+		log_error("the monitor sent a connection without slot or descriptor");
+		leave(worker, EXIT_FAILURE);
+	}
+	slot = &scoreboard.slots[index];
+	client = &worker->clients[index];
+	client->channel = worker->setup->channel;
+	if (slot_phase(slot) == SLOT_FREE)
+		connection_init(&client->connection, fd, slot);
+	else
+		state = connection_adopt(&client->connection, fd, slot, &worker->settlement);
+
+	if (state == CONNECTION_ENDED) {
+		connection_finish(&client->connection);
+		slot_set_phase(slot, SLOT_CLOSED);
+		channel_send(client->channel, &(struct channel_message){ .type = CHANNEL_CLOSED }, -1);
+		return;
+	}
+	reactor_give(pick_reactor(worker), client, state);
+}
+
+static bool all_finished(const struct worker *worker)
+{
+	for (unsigned i = 0; i < worker->reactor_count; i++)
+		if (!reactor_finished(worker->reactors[i]))
+			return false;
+	return true;
+}
+
+static void begin_stop(struct worker *worker)
+{
+	if (worker->stopping)
+		return;
+	worker->stopping = true;
+	event_add(worker->deadline, &stop_time);
+	for (unsigned i = 0; i < worker->reactor_count; i++)
+		reactor_stop(worker->reactors[i]);
+}
+
+static void on_finished(evutil_socket_t fd, short what, void *argument)
+{
+	struct worker *worker = argument;
+	eventfd_t raised;
+
+	(void)what;
+	eventfd_read(fd, &raised);
+	if (worker->stopping && all_finished(worker))
+		leave(worker, EXIT_SUCCESS);
+}
+
+/* What hangs in the kernel is answered here, and every socket closed: the threads' exit may be far away. */
+static void on_deadline(evutil_socket_t fd, short what, void *argument)
+{
+	struct worker *worker = argument;
+
+	(void)fd;
+	(void)what;
+	for (uint32_t i = 0; i < worker->setup->scoreboard.count; i++) {
+		struct slot *slot = &worker->setup->scoreboard.slots[i];
+		struct connection *connection = &worker->clients[i].connection;
+
+		if (!connection->slot || slot_phase(slot) == SLOT_FREE || slot_phase(slot) == SLOT_CLOSED)
+			continue;
+		connection_abandon(connection, &worker->settlement);
+		close(connection->fd);
+	}
+	leave(worker, EXIT_SUCCESS);
+}
+
+static void on_channel(evutil_socket_t fd, short what, void *argument)
+{
+	struct worker *worker = argument;
+	struct channel_message message;
+	int descriptor;
+	int error;
+
+	(void)what;
+	while (!(error = channel_receive(fd, &message, &descriptor))) {
+		if (message.type == CHANNEL_CONNECTION)
+			take_connection(worker, message.slot, descriptor);
+		else if (message.type == CHANNEL_STOP)
+			begin_stop(worker);
+	}
+	if (error == -EAGAIN)
+		return;
+	if (!worker->stopping)
+		log_error("the monitor is gone (%s); answering what is in flight, then leaving", strerror(-error));
+	event_del(worker->channel_event);
+	begin_stop(worker);
+}
+
+static int prepare(struct worker *worker)
+{
+	const struct worker_setup *setup = worker->setup;
+
+	worker->base = event_base_new();
+	worker->finished_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	worker->clients = calloc(setup->scoreboard.count, sizeof *worker->clients);
+	worker->reactors = calloc(setup->threads, sizeof(struct reactor *));
+	if (!worker->base || worker->finished_fd < 0 || !worker->clients || !worker->reactors)
+		return -ENOMEM;
+
+	worker->channel_event = event_new(worker->base, setup->channel, EV_READ | EV_PERSIST, on_channel, worker);
+	worker->finished_event = event_new(worker->base, worker->finished_fd, EV_READ | EV_PERSIST, on_finished, worker);
+	worker->deadline = evtimer_new(worker->base, on_deadline, worker);
+	if (!worker->channel_event || !worker->finished_event || !worker->deadline ||
+	    event_add(worker->channel_event, NULL) || event_add(worker->finished_event, NULL))
+		return -ENOMEM;
+	return 0;
+}
+
+/* What a fork leaves with the child that is the monitor's alone. */
+static int shed_monitor(struct worker_setup *setup)
+{
+	int keep[] = { setup->export_fd, setup->channel };
+	int error;
+
+	/* A terminal's Ctrl-C and a service manager's SIGTERM reach every process; the monitor is who decides. */
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	prctl(PR_SET_NAME, "vph-worker");
+
+	if (dup2(setup->log_fd, STDERR_FILENO) < 0)
+		return -errno;
+	log_open(LOG_TO_MONITOR);
+	close(STDIN_FILENO);
+	close(STDOUT_FILENO);
+	error = descriptor_fill_standard();
+	return error ? error : descriptor_close_all_but(keep, 2);
+}
+
+_Noreturn void worker_run(const struct worker_setup *given)
+{
+	static struct worker_setup setup;
+	static struct worker worker;
+	int error;
+
+	setup = *given;
+	worker.setup = &setup;
+	error = shed_monitor(&setup);
+	if (error) {
+		log_error("cannot start the worker: %s", strerror(-error));
+		leave(&worker, EXIT_FAILURE);
+	}
+	if (sandbox_enter(setup.export_fd) || !sandbox_verify())
+		leave(&worker, EXIT_FAILURE);
+
+	error = prepare(&worker);
+	if (error || !pick_reactor(&worker)) {
+		log_error("cannot start the worker: %s", strerror(error ? -error : ENOMEM));
+		leave(&worker, EXIT_FAILURE);
+	}
+	error = channel_send(setup.channel, &(struct channel_message){ .type = CHANNEL_READY }, -1);
+	if (error)
+		leave(&worker, EXIT_FAILURE);
+
+	event_base_dispatch(worker.base);
+	log_error("the worker's event loop has ended");
+	leave(&worker, EXIT_FAILURE);
+}
