@@ -27,7 +27,8 @@ int channel_create(int ends[2]);
 int channel_send(int channel, const struct channel_message *message, int descriptor);
 
 /*
- * Receives a message. *descriptor becomes the one that came along (close-on-exec, the caller's to close) or -1.
+ * Receives a message. *descriptor becomes the one that came along (close-on-exec, the caller's to close) or -1: there
+ * was none, or this process could not have another (EMFILE).
  *
  *  0        a message
  *  -EAGAIN  none yet

@@ -33,7 +33,8 @@ struct slot {
 	/* written by the worker */
 	_Atomic uint32_t phase;   /* enum slot_phase */
 	_Atomic uint32_t op;      /* the type of the message in hand */
-	_Atomic uint32_t consumed; /* bytes of the message in hand taken from the socket */
+	_Atomic uint32_t size;    /* of that message, bytes with its header; 0 until its header is known */
+	_Atomic uint32_t consumed; /* bytes of it taken from the socket */
 	_Atomic uint32_t answered; /* bytes of its reply given to the socket */
 	_Atomic uint64_t since;   /* when it was consumed: CLOCK_MONOTONIC, ns */
 	_Atomic uint64_t requests; /* answered */

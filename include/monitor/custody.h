@@ -13,6 +13,7 @@
 struct custody {
 	struct scoreboard scoreboard;
 	int *copies;    /* a descriptor for each slot, or -1 */
+	bool *handed;   /* for each slot: the worker that is there now has it */
 	uint32_t count; /* slots in use */
 };
 
@@ -21,6 +22,12 @@ int custody_create(struct custody *custody, uint32_t most);
 
 /* Takes a connected socket and gives it a slot, whose index is returned; -ENOSPC: all are in use, fd is not taken. */
 int custody_admit(struct custody *custody, int fd);
+
+/* The next slot from `first` on whose connection the worker does not have, or -1. */
+int custody_next_unhanded(const struct custody *custody, uint32_t first);
+
+/* The worker is gone, and has none of the connections any more. */
+void custody_take_back(struct custody *custody);
 
 /* Closes the copies of connections that the worker has ended, and logs each. Returns how many there were. */
 uint32_t custody_reap(struct custody *custody);

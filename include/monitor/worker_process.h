@@ -14,7 +14,7 @@ struct worker_process {
 	pid_t pid;   /* 0: none */
 	int channel; /* -1: none */
 	bool ready;  /* it has said so */
-	struct event *channel_event, *log_event;
+	struct event *channel_event, *room_event, *log_event;
 	int log_fd;
 	char line[LOG_LINE_MAX]; /* of its log, as far as it has come */
 	size_t line_size;
@@ -24,6 +24,7 @@ struct worker_process {
 
 struct worker_events {
 	void (*ready)(void *context);  /* confined, and waiting for connections */
+	void (*room)(void *context);   /* after worker_process_give() found none: there is room in the channel */
 	void (*closed)(void *context); /* it has ended connections: see the scoreboard */
 	void (*gone)(void *context);   /* it has died, or left after a stop */
 };
@@ -35,7 +36,10 @@ struct worker_events {
 int worker_process_start(struct worker_process *worker, struct event_base *base, int export_fd, unsigned threads,
                          const struct scoreboard *scoreboard, const struct worker_events *events, void *context);
 
-/* Hands it a connection: the one in `slot`, of which `fd` is the monitor's copy. Returns 0 or -errno. */
+/*
+ * Hands it a connection: the one in `slot`, of which `fd` is the monitor's copy. Returns 0 or -errno; -EAGAIN: the
+ * channel is full for now, events->room() will say when it is not.
+ */
 int worker_process_give(struct worker_process *worker, uint32_t slot, int fd);
 
 /* Asks it to answer what is in flight and leave. */

@@ -54,7 +54,8 @@ void connection_init(struct connection *connection, int fd, struct slot *slot);
 
 /*
  * Takes over a connection that another worker has served, and settles what that one left: a client that is owed a
- * reply gets -EIO, and one whose message or reply was cut in the middle is ended (logged).
+ * reply gets -EIO. One whose message or reply was cut in the middle is ended (logged), after an -EIO if it may be
+ * waiting: an OPEN never ends with an end of file.
  */
 enum connection_state connection_adopt(struct connection *connection, int fd, struct slot *slot,
                                        struct dispatch_reply *reply);

@@ -53,7 +53,7 @@ int channel_receive(int channel, struct channel_message *message, int *descripto
 	part = CMSG_FIRSTHDR(&header);
 	if (part && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS)
 		memcpy(&received, CMSG_DATA(part), sizeof received);
-	if (got != sizeof *message || header.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+	if (got != sizeof *message || header.msg_flags & MSG_TRUNC)
 		return -EPROTO;
 	*descriptor = descriptor_take(&received);
 	return 0;

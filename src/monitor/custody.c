@@ -23,7 +23,8 @@ int custody_create(struct custody *custody, uint32_t most)
 		return error;
 	custody->count = 0;
 	custody->copies = malloc(most * sizeof *custody->copies);
-	if (!custody->copies)
+	custody->handed = calloc(most, sizeof *custody->handed);
+	if (!custody->copies || !custody->handed)
 		return -ENOMEM;
 	memset(custody->copies, -1, most * sizeof *custody->copies);
 	return 0;
@@ -69,10 +70,24 @@ int custody_admit(struct custody *custody, int fd)
 		memset(slot, 0, sizeof *slot);
 		describe(slot, fd);
 		custody->copies[i] = fd;
+		custody->handed[i] = false;
 		custody->count++;
 		return (int)i;
 	}
 	return -ENOSPC;
+}
+
+int custody_next_unhanded(const struct custody *custody, uint32_t first)
+{
+	for (uint32_t i = first; i < custody->scoreboard.count; i++)
+		if (custody->copies[i] >= 0 && !custody->handed[i])
+			return (int)i;
+	return -1;
+}
+
+void custody_take_back(struct custody *custody)
+{
+	memset(custody->handed, 0, custody->scoreboard.count * sizeof *custody->handed);
 }
 
 uint32_t custody_reap(struct custody *custody)
@@ -99,5 +114,7 @@ void custody_destroy(struct custody *custody)
 	for (uint32_t i = 0; custody->copies && i < custody->scoreboard.count; i++)
 		descriptor_close(&custody->copies[i]);
 	free(custody->copies);
+	free(custody->handed);
 	custody->copies = NULL;
+	custody->handed = NULL;
 }

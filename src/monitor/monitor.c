@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@
 #include "common/log.h"
 #include "monitor/custody.h"
 #include "monitor/daemon.h"
+#include "monitor/limits.h"
 #include "monitor/listener.h"
 #include "monitor/name.h"
 #include "monitor/refusal.h"
@@ -34,8 +36,11 @@
 /* The worker takes 4 s for its clients' last replies; after this it is no longer waited for. */
 static const struct timeval stop_time = { .tv_sec = 4, .tv_usec = 500000 };
 
-/* Between two repairs of the name: someone who removes it in a loop gets no more of us than this. */
-static const struct timeval repair_interval = { .tv_usec = 100000 };
+/* Before the name is put back: someone who removes it in a loop gets no more of us than this. */
+static const struct timeval repair_delay = { .tv_usec = 100000 };
+
+/* After that failed. */
+static const struct timeval repair_retry = { .tv_sec = 5 };
 
 /* A worker that dies more often than this is not replaced any more. */
 #define CRASHES_MOST    10
@@ -43,6 +48,7 @@ static const struct timeval repair_interval = { .tv_usec = 100000 };
 
 struct monitor {
 	const struct options *options;
+	struct limits limits;
 	struct event_base *base;
 	int export_fd;
 	int daemon_fd;   /* tells the process that was started that we are ready, or -1 */
@@ -61,7 +67,7 @@ struct monitor {
 	struct refusals refusals;
 	struct custody custody;
 	struct worker_process worker;
-	struct event *terminate, *interrupt, *deadline;
+	struct event *terminate, *interrupt, *hangup, *deadline;
 	unsigned crashes;
 	time_t first_crash;
 };
@@ -139,7 +145,10 @@ static void on_repair(evutil_socket_t fd, short what, void *argument)
 	case NAME_OURS:
 		break;
 	case NAME_GONE:
-		if (!renew_socket(monitor))
+		monitor->name_lost = false;
+		if (renew_socket(monitor))
+			evtimer_add(monitor->repair, &repair_retry);
+		else
 			log_info("socket %s: its name was removed; put back", monitor->name.path);
 		break;
 	case NAME_FOREIGN:
@@ -163,41 +172,50 @@ static void on_watch(evutil_socket_t fd, short what, void *argument)
 	if (monitor->stopping || evtimer_pending(monitor->repair, NULL))
 		return;
 	if (socket_name_look(&monitor->name) != NAME_OURS)
-		evtimer_add(monitor->repair, &repair_interval);
+		evtimer_add(monitor->repair, &repair_delay);
 }
 
-static int watch_name(struct monitor *monitor)
+/* Where inotify(7) is not to be had, guests are served all the same. */
+static void watch_name(struct monitor *monitor)
 {
 	monitor->watch_fd = socket_name_watch(&monitor->name);
-	if (monitor->watch_fd < 0)
-		return monitor->watch_fd;
-	monitor->watch = event_new(monitor->base, monitor->watch_fd, EV_READ | EV_PERSIST, on_watch, monitor);
 	monitor->repair = evtimer_new(monitor->base, on_repair, monitor);
-	return monitor->watch && monitor->repair && !event_add(monitor->watch, NULL) ? 0 : -ENOMEM;
+	if (monitor->watch_fd >= 0)
+		monitor->watch = event_new(monitor->base, monitor->watch_fd, EV_READ | EV_PERSIST, on_watch, monitor);
+	if (!monitor->repair || !monitor->watch || event_add(monitor->watch, NULL))
+		log_warning("socket %s: its name cannot be watched; if it is removed it will not be put back",
+		            monitor->name.path);
 }
 
 /* --- clients ------------------------------------------------------------------------------------------------- */
 
-static void give_to_worker(struct monitor *monitor, uint32_t slot)
+/* Hands over what the worker does not have yet, as far as the channel takes it. */
+static void hand_over(void *context)
 {
-	int error = worker_process_give(&monitor->worker, slot, monitor->custody.copies[slot]);
+	struct monitor *monitor = context;
+	struct custody *custody = &monitor->custody;
 
-	if (!error)
-		return;
-	log_error("cannot hand a connection to the worker: %s", strerror(-error));
-	slot_set_phase(&monitor->custody.scoreboard.slots[slot], SLOT_CLOSED);
-	custody_reap(&monitor->custody);
+	for (int slot = 0; (slot = custody_next_unhanded(custody, (uint32_t)slot)) >= 0; slot++) {
+		int error = worker_process_give(&monitor->worker, (uint32_t)slot, custody->copies[slot]);
+
+		if (error == -EAGAIN)
+			return;
+		if (error) {
+			log_error("cannot hand a connection to the worker: %s", strerror(-error));
+			slot_set_phase(&custody->scoreboard.slots[slot], SLOT_CLOSED);
+		}
+		custody->handed[slot] = true;
+	}
 }
 
 static void on_accepted(int fd, void *context)
 {
 	struct monitor *monitor = context;
-	int slot = custody_admit(&monitor->custody, fd);
 
-	if (slot < 0)
+	if (custody_admit(&monitor->custody, fd) < 0)
 		refuse(&monitor->refusals, monitor->base, fd, "there are as many clients as --max-clients allows");
 	else if (monitor->worker.ready)
-		give_to_worker(monitor, (uint32_t)slot);
+		hand_over(monitor);
 }
 
 static void on_closed(void *context)
@@ -227,7 +245,7 @@ static int begin_serving(struct monitor *monitor)
 	if (monitor->named)
 		error = socket_name_publish(&monitor->name);
 	if (!error && monitor->named)
-		error = watch_name(monitor);
+		watch_name(monitor);
 	if (!error && monitor->bound_fd >= 0)
 		error = listener_start(&monitor->listener, monitor->base, descriptor_take(&monitor->bound_fd), on_accepted,
 		                       monitor);
@@ -248,9 +266,7 @@ static void on_ready(void *context)
 	struct monitor *monitor = context;
 
 	/* After a crash: those that the last worker had. */
-	for (uint32_t i = 0; i < monitor->custody.scoreboard.count; i++)
-		if (monitor->custody.copies[i] >= 0)
-			give_to_worker(monitor, i);
+	hand_over(monitor);
 	if (!monitor->serving && begin_serving(monitor))
 		fail(monitor);
 }
@@ -274,7 +290,8 @@ static void on_gone(void *context)
 	struct monitor *monitor = context;
 
 	worker_process_finish(&monitor->worker, monitor->stopping);
-	custody_reap(&monitor->custody);
+	custody_take_back(&monitor->custody);
+	on_closed(monitor);
 	if (monitor->stopping) {
 		end_loop(monitor);
 	} else if (!monitor->serving) {
@@ -289,11 +306,16 @@ static void on_gone(void *context)
 	}
 }
 
-static const struct worker_events worker_events = { .ready = on_ready, .closed = on_closed, .gone = on_gone };
+static const struct worker_events worker_events = {
+	.ready = on_ready,
+	.room = hand_over,
+	.closed = on_closed,
+	.gone = on_gone,
+};
 
 static int start_worker(struct monitor *monitor)
 {
-	return worker_process_start(&monitor->worker, monitor->base, monitor->export_fd, monitor->options->threads,
+	return worker_process_start(&monitor->worker, monitor->base, monitor->export_fd, monitor->limits.threads,
 	                            &monitor->custody.scoreboard, &worker_events, monitor);
 }
 
@@ -317,11 +339,25 @@ static int get_option(int fd, int option, int *value)
 	return getsockopt(fd, SOL_SOCKET, option, value, &size) ? -errno : 0;
 }
 
+/* It may have been given as a standard descriptor, as inetd does. */
+static int move_away(int *fd)
+{
+	int moved = fcntl(*fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+	if (moved < 0)
+		return -errno;
+	close(*fd);
+	*fd = moved;
+	return descriptor_fill_standard();
+}
+
 /* A socket of the launcher's: connected, for one client; or listening, for any number. */
 static int take_inherited(struct monitor *monitor)
 {
-	int fd = monitor->options->fd;
+	AUTO_CLOSE int fd = monitor->options->fd;
 	int domain, type, listening;
+	struct sockaddr_un peer;
+	int error;
 
 	if (get_option(fd, SO_DOMAIN, &domain) || get_option(fd, SO_TYPE, &type) ||
 	    get_option(fd, SO_ACCEPTCONN, &listening)) {
@@ -332,13 +368,21 @@ static int take_inherited(struct monitor *monitor)
 		log_error("--fd %d: this is no AF_UNIX stream socket", fd);
 		return -EINVAL;
 	}
-	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	if (!listening && getpeername(fd, (struct sockaddr *)&peer, &(socklen_t){ sizeof peer })) {
+		log_error("--fd %d: %s; connect it, or listen on it, first", fd, strerror(errno));
+		return -errno;
+	}
+	error = move_away(&fd);
+	if (error) {
+		log_error("--fd: %s", strerror(-error));
+		return error;
+	}
 	monitor->single = !listening;
 	if (monitor->single)
-		monitor->single_fd = fd;
+		monitor->single_fd = descriptor_take(&fd);
 	else
-		monitor->bound_fd = fd;
-	return listening ? evutil_make_socket_nonblocking(fd) : 0;
+		monitor->bound_fd = descriptor_take(&fd);
+	return listening ? evutil_make_socket_nonblocking(monitor->bound_fd) : 0;
 }
 
 static int make_named(struct monitor *monitor)
@@ -350,28 +394,49 @@ static int make_named(struct monitor *monitor)
 	return error ? error : socket_name_bind(&monitor->name, &monitor->bound_fd);
 }
 
+static bool is_ignored(int number)
+{
+	struct sigaction action;
+
+	return !sigaction(number, NULL, &action) && action.sa_handler == SIG_IGN;
+}
+
+/* nohup(1) is respected. */
 static int watch_signals(struct monitor *monitor)
 {
 	monitor->terminate = evsignal_new(monitor->base, SIGTERM, on_signal, monitor);
 	monitor->interrupt = evsignal_new(monitor->base, SIGINT, on_signal, monitor);
+	monitor->hangup = evsignal_new(monitor->base, SIGHUP, on_signal, monitor);
 	monitor->deadline = evtimer_new(monitor->base, on_deadline, monitor);
-	if (!monitor->terminate || !monitor->interrupt || !monitor->deadline || event_add(monitor->terminate, NULL) ||
-	    event_add(monitor->interrupt, NULL))
+	if (!monitor->terminate || !monitor->interrupt || !monitor->hangup || !monitor->deadline ||
+	    event_add(monitor->terminate, NULL) || event_add(monitor->interrupt, NULL))
 		return -ENOMEM;
-	return 0;
+	return is_ignored(SIGHUP) || !event_add(monitor->hangup, NULL) ? 0 : -ENOMEM;
+}
+
+static int check_privilege(void)
+{
+	if (geteuid() == 0)
+		return 0;
+	log_error("this needs root's privileges: start it as root, or as root of a user namespace");
+	return -EPERM;
 }
 
 static int prepare(struct monitor *monitor)
 {
-	int error = open_export(monitor);
+	int error = check_privilege();
 
+	if (!error)
+		error = open_export(monitor);
 	if (!error)
 		error = monitor->options->socket ? make_named(monitor) : take_inherited(monitor);
 	if (error)
 		return error;
 
 	monitor->base = event_base_new();
-	error = monitor->base ? custody_create(&monitor->custody, monitor->options->max_clients) : -ENOMEM;
+	error = chdir("/") ? -errno : limits_fit(&monitor->limits);
+	if (!error)
+		error = monitor->base ? custody_create(&monitor->custody, monitor->limits.clients) : -ENOMEM;
 	if (!error)
 		error = watch_signals(monitor);
 	if (error) {
@@ -399,6 +464,7 @@ static void finish(struct monitor *monitor)
 	free_event(monitor->repair);
 	free_event(monitor->terminate);
 	free_event(monitor->interrupt);
+	free_event(monitor->hangup);
 	free_event(monitor->deadline);
 	if (monitor->base)
 		event_base_free(monitor->base);
@@ -414,9 +480,11 @@ static int shed_launcher(const struct options *options)
 {
 	int keep[] = { options->fd };
 	int error = descriptor_fill_standard();
+	sigset_t none;
 
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_DFL);
 	umask(0);
 	return error ? error : descriptor_close_all_but(keep, options->fd >= 0 ? 1 : 0);
 }
@@ -425,6 +493,7 @@ int monitor_main(const struct options *options)
 {
 	struct monitor monitor = {
 		.options = options,
+		.limits = { options->max_clients, options->threads },
 		.export_fd = -1,
 		.daemon_fd = -1,
 		.bound_fd = -1,

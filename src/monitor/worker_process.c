@@ -77,6 +77,15 @@ static void on_channel(evutil_socket_t fd, short what, void *argument)
 	}
 }
 
+static void on_room(evutil_socket_t fd, short what, void *argument)
+{
+	struct worker_process *worker = argument;
+
+	(void)fd;
+	(void)what;
+	worker->events->room(worker->context);
+}
+
 /* In the child. Returns only in the parent: the pid or -errno. */
 static pid_t fork_worker(const struct worker_setup *setup)
 {
@@ -100,8 +109,9 @@ static pid_t fork_worker(const struct worker_setup *setup)
 static int watch(struct worker_process *worker, struct event_base *base)
 {
 	worker->channel_event = event_new(base, worker->channel, EV_READ | EV_PERSIST, on_channel, worker);
+	worker->room_event = event_new(base, worker->channel, EV_WRITE, on_room, worker);
 	worker->log_event = event_new(base, worker->log_fd, EV_READ | EV_PERSIST, on_log, worker);
-	if (!worker->channel_event || !worker->log_event || event_add(worker->channel_event, NULL) ||
+	if (!worker->channel_event || !worker->room_event || !worker->log_event || event_add(worker->channel_event, NULL) ||
 	    event_add(worker->log_event, NULL))
 		return -ENOMEM;
 	return 0;
@@ -143,7 +153,11 @@ int worker_process_start(struct worker_process *worker, struct event_base *base,
 
 int worker_process_give(struct worker_process *worker, uint32_t slot, int fd)
 {
-	return channel_send(worker->channel, &(struct channel_message){ CHANNEL_CONNECTION, slot }, fd);
+	int error = channel_send(worker->channel, &(struct channel_message){ CHANNEL_CONNECTION, slot }, fd);
+
+	if (error == -EAGAIN)
+		event_add(worker->room_event, NULL);
+	return error;
 }
 
 void worker_process_stop(struct worker_process *worker)
@@ -189,6 +203,10 @@ void worker_process_finish(struct worker_process *worker, bool expected)
 {
 	if (worker->channel_event)
 		event_free(worker->channel_event);
+	if (worker->room_event)
+		event_free(worker->room_event);
+	if (worker->channel >= 0)
+		channel_send(worker->channel, &(struct channel_message){ .type = CHANNEL_STOP }, -1);
 	descriptor_close(&worker->channel);
 	if (worker->pid > 0)
 		reap(worker->pid, expected);

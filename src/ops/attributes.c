@@ -2,6 +2,7 @@
 /* What reads and changes attributes that every file has. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -100,12 +101,12 @@ int op_truncate(struct op_call *call)
 	return truncate(call->path, call->request->length) ? -errno : 0;
 }
 
-static int valid_nsec(int64_t nsec)
+/* UTIME_NOW is what a guest's plain touch(1) sends; the seconds that come with it or UTIME_OMIT mean nothing. */
+static bool valid_nsec(int64_t nsec)
 {
-	return nsec >= 0 && nsec <= NSEC_MAX;
+	return (nsec >= 0 && nsec <= NSEC_MAX) || nsec == UTIME_NOW || nsec == UTIME_OMIT;
 }
 
-/* UTIME_NOW and UTIME_OMIT lie outside the valid range: QEMU never sends them. */
 int op_utime(struct op_call *call)
 {
 	const struct proxyfs_request *request = call->request;

@@ -2,9 +2,11 @@
 #include "worker/connection.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -107,8 +109,16 @@ static bool peer_gone(ssize_t result)
 static void reply_sent(struct connection *connection)
 {
 	slot_store(connection->slot->answered, 0);
-	slot_store(connection->slot->consumed, 0);
 	slot_set_phase(connection->slot, SLOT_IDLE);
+}
+
+/* A crash may strike before the bytes that are about to be taken are noted: so it is noted first that they will be. */
+static void begin_reading(struct connection *connection, uint32_t op, size_t size)
+{
+	slot_store(connection->slot->op, op);
+	slot_store(connection->slot->size, (uint32_t)size);
+	slot_store(connection->slot->consumed, (uint32_t)connection->partial_size);
+	slot_set_phase(connection->slot, SLOT_READING);
 }
 
 /* Keeps what the socket did not take, and the descriptor if it did not go. */
@@ -252,11 +262,12 @@ static enum step add_partial(struct connection *connection, const char *bytes, s
 static enum step take_header_part(struct connection *connection, size_t size)
 {
 	char bytes[PROXYFS_HEADER_SIZE];
-	ssize_t got = receive(connection->fd, bytes, size, 0);
+	ssize_t got;
 
+	begin_reading(connection, 0, 0);
+	got = receive(connection->fd, bytes, size, 0);
 	if (got <= 0)
 		return no_bytes(connection, got);
-	slot_set_phase(connection->slot, SLOT_READING);
 	return add_partial(connection, bytes, (size_t)got);
 }
 
@@ -324,8 +335,7 @@ static enum step take_message(struct connection *connection, struct proxyfs_head
 
 	if (step != STEP_DONE)
 		return step;
-	slot_store(connection->slot->op, header->type);
-	slot_set_phase(connection->slot, SLOT_READING);
+	begin_reading(connection, header->type, size);
 	return connection->partial_size ? take_rest(connection, size, room) : take_fresh(connection, size, room);
 }
 
@@ -384,26 +394,92 @@ void connection_abandon(struct connection *connection, struct dispatch_reply *re
 	send_reply(connection, op, reply);
 }
 
+/* --- after a crash ------------------------------------------------------------------------------------------- */
+
+/* What the last worker left its client with. */
+enum debt {
+	DEBT_NONE,    /* nothing: it waits for no reply */
+	DEBT_REPLY,   /* its request was taken and not answered */
+	DEBT_UNKNOWN, /* it may wait for a reply, and may be in the middle of a message */
+	DEBT_BROKEN,  /* part of a reply was sent, or the socket holds the rest of a message */
+};
+
+/* Bytes in a socket's queue: SIOCINQ to be read, SIOCOUTQ sent and not read by the peer yet, unix(7). */
+static int queued(int socket, unsigned long which)
+{
+	int bytes = 0;
+
+	return ioctl(socket, which, &bytes) ? 0 : bytes;
+}
+
+/* Whether the message that the slot speaks of is in the socket still, from its header on. */
+static bool still_there(const struct connection *connection)
+{
+	struct proxyfs_header header;
+	char bytes[PROXYFS_HEADER_SIZE];
+
+	return receive(connection->fd, bytes, sizeof bytes, MSG_PEEK) == (ssize_t)sizeof bytes &&
+	       !proxyfs_decode_header(bytes, &header) && header.type == slot_load(connection->slot->op) &&
+	       PROXYFS_HEADER_SIZE + header.size == slot_load(connection->slot->size);
+}
+
+/*
+ * The kernel kills between a system call's effect and our note of it. Its queues know more than the slot then: QEMU
+ * sends nothing more before it has its reply.
+ */
+static enum debt find_debt(const struct connection *connection, enum slot_phase phase)
+{
+	const struct slot *slot = connection->slot;
+	bool unread = queued(connection->fd, SIOCINQ) > 0;
+
+	switch (phase) {
+	case SLOT_IDLE:
+		return DEBT_NONE;
+	case SLOT_READING:
+		if (slot_load(slot->consumed) == 0 && still_there(connection))
+			return DEBT_NONE;
+		if (unread)
+			return DEBT_BROKEN;
+		return slot_load(slot->consumed) == 0 || slot_load(slot->consumed) == slot_load(slot->size) ? DEBT_REPLY :
+		                                                                                              DEBT_UNKNOWN;
+	case SLOT_EXECUTING:
+		return DEBT_REPLY;
+	case SLOT_REPLYING:
+		if (slot_load(slot->answered) > 0)
+			return DEBT_BROKEN;
+		return unread || queued(connection->fd, SIOCOUTQ) > 0 ? DEBT_NONE : DEBT_UNKNOWN;
+	case SLOT_FREE:
+	case SLOT_CLOSED:
+	default:
+		return DEBT_BROKEN;
+	}
+}
+
+static enum step answer_failure(struct connection *connection, enum proxyfs_op op, struct dispatch_reply *reply)
+{
+	slot_set_phase(connection->slot, SLOT_REPLYING);
+	dispatch_failure(op, -EIO, reply);
+	return send_reply(connection, op, reply);
+}
+
 enum connection_state connection_adopt(struct connection *connection, int fd, struct slot *slot,
                                        struct dispatch_reply *reply)
 {
 	enum slot_phase phase = slot_phase(slot);
 	enum proxyfs_op op = (enum proxyfs_op)slot_load(slot->op);
+	enum debt debt;
 
 	*connection = (struct connection){ .fd = fd, .slot = slot, .unsent_fd = -1 };
-	if (phase == SLOT_IDLE)
+	debt = find_debt(connection, phase);
+	if (debt == DEBT_NONE) {
+		slot_set_phase(slot, SLOT_IDLE);
 		return CONNECTION_READS;
-	if (phase == SLOT_EXECUTING && proxyfs_op_name(op)) {
-		slot_set_phase(slot, SLOT_REPLYING);
-		dispatch_failure(op, -EIO, reply);
-		switch (send_reply(connection, op, reply)) {
-		case STEP_DONE:
-			return CONNECTION_READS;
-		case STEP_WAIT:
-			return CONNECTION_WRITES;
-		case STEP_END:
-			return CONNECTION_ENDED;
-		}
+	}
+	if (debt != DEBT_BROKEN && proxyfs_op_name(op)) {
+		enum step step = answer_failure(connection, op, reply);
+
+		if (debt == DEBT_REPLY && step != STEP_END)
+			return step == STEP_WAIT ? CONNECTION_WRITES : CONNECTION_READS;
 	}
 	log_end(connection, "the worker died in the middle of its message or reply");
 	return CONNECTION_ENDED;

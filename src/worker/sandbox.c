@@ -7,6 +7,7 @@
  *   3. bounding     needs CAP_SETPCAP, which step 4 takes
  *   4. capabilities seven of them, the rest gone for good
  *   5. no_new_privs nothing that is executed can gain anything; the worker executes nothing
+ *   6. no core dump, which would lie in the export for every guest to read
  *
  * The worker must: be inside the export, with the seven capabilities. It must not: hold a descriptor of a directory
  * outside (the caller closed them), keep a group of whoever started it, or keep any way to get a capability back.
@@ -40,14 +41,24 @@ static int failed(const char *what)
 	return -error;
 }
 
+static bool has_capability(cap_value_t capability)
+{
+	cap_flag_value_t value = CAP_CLEAR;
+	cap_t set = cap_get_proc();
+	bool has = set && !cap_get_flag(set, capability, CAP_EFFECTIVE, &value) && value == CAP_SET;
+
+	cap_free(set);
+	return has;
+}
+
 static int clear_groups(void)
 {
 	int count = getgroups(0, NULL);
 
 	if (count == 0 || !setgroups(0, NULL))
 		return 0;
-	if (errno != EPERM)
-		return failed("setgroups");
+	if (errno != EPERM || !has_capability(CAP_SETGID))
+		return failed("clear the supplementary groups (it needs CAP_SETGID: start the helper as root)");
 	groups_left = count;
 	log_warning("this user namespace forbids dropping supplementary groups: %d of them stay with the worker; files "
 	            "created in their setgid directories keep set-gid bits. Start the helper without supplementary groups",
@@ -118,6 +129,8 @@ int sandbox_enter(int export_fd)
 		error = keep_seven_capabilities();
 	if (!error && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		error = failed("no_new_privs");
+	if (!error && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+		error = failed("forbid core dumps");
 	return error;
 }
 

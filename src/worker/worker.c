@@ -58,19 +58,23 @@ static struct reactor *pick_reactor(struct worker *worker)
 	return best;
 }
 
+static void close_slot(const struct worker *worker, struct slot *slot)
+{
+	slot_set_phase(slot, SLOT_CLOSED);
+	channel_send(worker->setup->channel, &(struct channel_message){ .type = CHANNEL_CLOSED }, -1);
+}
+
 static void take_connection(struct worker *worker, uint32_t index, int fd)
 {
-	struct scoreboard scoreboard = worker->setup->scoreboard;
-	struct client *client;
-	struct slot *slot;
+	struct slot *slot = &worker->setup->scoreboard.slots[index];
+	struct client *client = &worker->clients[index];
 	enum connection_state state = CONNECTION_READS;
 
-	if (index >= scoreboard.count || fd < 0) {
-		log_error("the monitor sent a connection without slot or descriptor");
-		leave(worker, EXIT_FAILURE);
+	if (fd < 0) {
+		log_error("client pid %d: no descriptor is left for its connection, which is cut", (int)slot->pid);
+		close_slot(worker, slot);
+		return;
 	}
-	slot = &scoreboard.slots[index];
-	client = &worker->clients[index];
 	client->channel = worker->setup->channel;
 	if (slot_phase(slot) == SLOT_FREE)
 		connection_init(&client->connection, fd, slot);
@@ -79,8 +83,7 @@ static void take_connection(struct worker *worker, uint32_t index, int fd)
 
 	if (state == CONNECTION_ENDED) {
 		connection_finish(&client->connection);
-		slot_set_phase(slot, SLOT_CLOSED);
-		channel_send(client->channel, &(struct channel_message){ .type = CHANNEL_CLOSED }, -1);
+		close_slot(worker, slot);
 		return;
 	}
 	reactor_give(pick_reactor(worker), client, state);
@@ -143,15 +146,15 @@ static void on_channel(evutil_socket_t fd, short what, void *argument)
 
 	(void)what;
 	while (!(error = channel_receive(fd, &message, &descriptor))) {
-		if (message.type == CHANNEL_CONNECTION)
+		if (message.type == CHANNEL_CONNECTION && message.slot < worker->setup->scoreboard.count)
 			take_connection(worker, message.slot, descriptor);
 		else if (message.type == CHANNEL_STOP)
 			begin_stop(worker);
 	}
-	if (error == -EAGAIN)
+	if (error != -EPIPE && error != -ECONNRESET)
 		return;
 	if (!worker->stopping)
-		log_error("the monitor is gone (%s); answering what is in flight, then leaving", strerror(-error));
+		log_error("the monitor is gone; answering what is in flight, then leaving");
 	event_del(worker->channel_event);
 	begin_stop(worker);
 }

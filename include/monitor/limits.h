@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* How much the helper may serve at once, and the descriptors that this takes. */
+#ifndef MONITOR_LIMITS_H
+#define MONITOR_LIMITS_H
+
+struct limits {
+	unsigned clients; /* connections at most */
+	unsigned threads; /* reactors at most */
+};
+
+/*
+ * Raises RLIMIT_NOFILE to its hard limit, and lowers `limits` (logged, with what to do) to what that has room for:
+ * running out of descriptors in the middle of things would harm guests that have done nothing. Returns 0; -EMFILE,
+ * after logging, if there is not even room for one client.
+ */
+int limits_fit(struct limits *limits);
+
+#endif

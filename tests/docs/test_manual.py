@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""What the manual, the README and --help say, held against one another and against the program."""
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+from support.helper import OURS
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MANUAL = ROOT / "man/virtfs-proxy-helper.1"
+README = (ROOT / "README.md").read_text()
+
+
+def options_of_help():
+    text = subprocess.run([OURS, "--help"], capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"^  +(?:-\w, +)?(--[\w-]+)", text, re.MULTILINE))
+
+
+def options_of_manual():
+    """Those that have an entry of their own in OPTIONS."""
+    section = MANUAL.read_text().split(".Sh OPTIONS")[1].split(".Sh ")[0]
+    items = [line for line in section.splitlines() if line.startswith(".It Fl")]
+    return {f"-{name}" for line in items for name in re.findall(r"Fl (-[\w-]+)", line)}
+
+
+def test_each_option_is_in_help_and_manual():
+    assert len(options_of_help()) >= 10
+    assert options_of_help() == options_of_manual()
+
+
+def test_synopsis_names_each_option():
+    synopsis = MANUAL.read_text().split(".Sh SYNOPSIS")[1].split(".Sh ")[0]
+    for option in options_of_manual():
+        letter = {"--max-clients": None, "--threads": None, "--version": None}.get(option, option[2])
+        assert re.search(rf"Fl -{option[2:]}\b" if letter is None else rf"Fl {letter}\b", synopsis), option
+
+
+def test_manual_has_no_fault():
+    """Pages that mandoc's data base does not know are the machine's affair, and said on stderr."""
+    result = subprocess.run(["mandoc", "-Tlint", MANUAL], capture_output=True, text=True)
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("value", ["256", "64"])
+def test_defaults_in_help_are_in_the_manual(value):
+    help_text = subprocess.run([OURS, "--help"], capture_output=True, text=True, check=True).stdout
+    assert f"({value})" in help_text
+    assert re.search(rf"\b{value} if not\s+given", MANUAL.read_text())
+
+
+def printf_example(text):
+    """The line with printf and socat, in one line."""
+    return re.search(r"printf '.*?od -v -A d -t x1", text.replace("\\e", "\\").replace("|\n", "| "), re.DOTALL)[0]
+
+
+@pytest.mark.parametrize("source", [README, MANUAL.read_text()], ids=["readme", "manual"])
+def test_socat_example(helper, source):
+    line = printf_example(source)
+    assert "/run/virtfs/share.sock" in line
+    shell = line.replace("/run/virtfs/share.sock", helper.socket)
+    printed = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True, timeout=30).stdout
+    reply = bytes(int(byte, 16) for row in printed.splitlines() for byte in row.split()[1:])
+    assert len(reply) == 124
+    assert reply[:8] == bytes([0, 0, 0, 0, 116, 0, 0, 0])
+    mode = int.from_bytes(reply[8 + 24 : 8 + 28], "little")
+    assert mode == helper.export.lstat().st_mode
+
+
+def test_files_that_the_texts_name_are_there():
+    texts = README + (ROOT / "HACKING.md").read_text()
+    for name in set(re.findall(r"(?<![\w/])(?:contrib|man|src|tests|subprojects|include)/[\w./-]*\w", texts)):
+        assert (ROOT / name).exists(), name

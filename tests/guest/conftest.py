@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""Guests on one export: the image they boot, a place for socket and export, and a helper that serves them."""
+
+import contextlib
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+from support.guest import Guest, GuestError, missing_requirement, prepare_image
+from support.helper import Helper
+
+
+@contextlib.contextmanager
+def public_directory():
+    """A directory of root's that every user may enter, as pytest's own are not: a QEMU that is not root must pass."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="vph-guest-"))
+    try:
+        path.chmod(0o755)
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def image():
+    """Directory with the guests' kernel and initramfs."""
+    reason = missing_requirement()
+    if reason:
+        pytest.skip(reason)
+    with public_directory() as directory:
+        try:
+            prepare_image(directory)
+        except GuestError as error:
+            pytest.skip(f"no guest to boot: {error}")
+        yield directory
+
+
+class Site:
+    """A helper and the guests that it serves. `export` is the shared tree as the host sees it."""
+
+    def __init__(self, image, directory, user, group):
+        self._image, self._user = image, user
+        self.export = directory / "export"
+        self.export.mkdir()
+        self.socket = directory / "socket"
+        self.helper = Helper(self.export, socket=self.socket, args=("-u", user, "-g", group))
+        self._guests = []
+
+    def start_guest(self):
+        """A guest that is booting."""
+        guest = Guest(self._image, self.socket, self._user)
+        self._guests.append(guest)
+        return guest
+
+    def close(self):
+        """Ends the guests, then the helper; returns the helper's exit status."""
+        for guest in self._guests:
+            guest.kill()
+        return self.helper.stop()
+
+
+@pytest.fixture(scope="module")
+def start_site(image):
+    """Starts a helper for QEMUs of a user and a group. Once its guests are gone, it has to end in good order."""
+    with contextlib.ExitStack() as stack:
+
+        def start(user, group):
+            site = Site(image, stack.enter_context(public_directory()), user, group)
+            stack.callback(check_end, site)
+            return site
+
+        yield start
+
+
+def check_end(site):
+    status = site.close()
+    assert status == 0, site.helper.log()
+    assert "Sanitizer" not in site.helper.log()
+    assert not site.socket.exists(), "the helper left its socket behind"

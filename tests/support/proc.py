@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""What /proc tells about processes and their threads: the kernel's word, not the program's."""
+
+import os
+import pathlib
+
+from .helper import wait_for
+
+
+def _read(path):
+    return pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
+
+
+def name(pid):
+    """As ps shows it."""
+    return _read(f"/proc/{pid}/comm").strip()
+
+
+def state(pid):
+    """One letter, proc_pid_stat(5); X if there is no such process."""
+    try:
+        return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+
+
+def has_ended(pid):
+    """Also when nobody has reaped it: whoever adopts orphans may not."""
+    return state(pid) in "XZ"
+
+
+def cpu_seconds(pid):
+    """User and system time of all threads so far."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children(pid):
+    """Process ids of its children."""
+    tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
+    return {int(child) for task in tasks for child in _read(task / "children").split()}
+
+
+def threads(pid):
+    """Thread ids by thread name. The names must differ."""
+    found = [(name(f"{pid}/task/{task}"), int(task)) for task in os.listdir(f"/proc/{pid}/task")]
+    assert len(dict(found)) == len(found), f"two threads of one name: {found}"
+    return dict(found)
+
+
+def reactors(pid):
+    """Those threads of a worker that serve clients."""
+    return {title: task for title, task in threads(pid).items() if title.startswith("vph-reactor-")}
+
+
+def status(pid, task=None):
+    """The fields of proc_pid_status(5), of the process's first thread or of another."""
+    lines = _read(f"/proc/{pid}/task/{task or pid}/status").splitlines()
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def hanging_threads(pid):
+    """Reactors that wait in the kernel for something else than events: those that hang in a file system."""
+
+    def hangs(task):
+        place = _read(f"/proc/{pid}/task/{task}/wchan")
+        return place != "0" and "poll" not in place
+
+    return {title: task for title, task in reactors(pid).items() if hangs(task)}
+
+
+def wait_for_hanging(pid, count=1):
+    """Waits until so many reactors hang; returns them like `threads`."""
+
+    def enough():
+        hanging = hanging_threads(pid)
+        return hanging if len(hanging) == count else None
+
+    return wait_for(enough, what=f"{count} hanging requests")
+
+
+def descriptors(pid):
+    """What each descriptor refers to, by number, as /proc names it."""
+    directory = f"/proc/{pid}/fd"
+    return {int(number): os.readlink(f"{directory}/{number}") for number in os.listdir(directory)}
