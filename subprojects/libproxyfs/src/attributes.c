@@ -54,7 +54,8 @@ void proxyfs_statfs_from_native(const struct statfs *native, struct proxyfs_stat
 	memcpy(fsid, &native->f_fsid, sizeof fsid);
 
 	*statfs = (struct proxyfs_statfs){
-		.type = (uint64_t)native->f_type,
+		/* Where it is an int, the sign of a high magic number (btrfs's) must not spread. */
+		.type = (uint32_t)native->f_type,
 		.bsize = (uint64_t)native->f_bsize,
 		.blocks = native->f_blocks,
 		.bfree = native->f_bfree,

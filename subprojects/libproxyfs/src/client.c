@@ -2,6 +2,7 @@
 #include <proxyfs/client.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -33,6 +34,8 @@ int proxyfs_client_connect(const char *socket_path, struct proxyfs_client **clie
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd, error;
 
+	if (socket_path[0] == '\0') /* would be an address of the abstract kind */
+		return -ENOENT;
 	if (strlen(socket_path) >= sizeof address.sun_path)
 		return -ENAMETOOLONG;
 	memcpy(address.sun_path, socket_path, strlen(socket_path));
@@ -40,7 +43,9 @@ int proxyfs_client_connect(const char *socket_path, struct proxyfs_client **clie
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	error = connect(fd, (const struct sockaddr *)&address, sizeof address) ? -errno : 0;
+	do
+		error = connect(fd, (const struct sockaddr *)&address, sizeof address) ? -errno : 0;
+	while (error == -EINTR);
 	if (!error)
 		error = proxyfs_client_adopt(fd, client);
 	if (error)
@@ -97,30 +102,22 @@ static int receive_all(int fd, char *bytes, size_t size)
 	return 0;
 }
 
-/* The descriptor in `message`, or -1. Any but the first are closed: none is expected. */
+/* The descriptor in `message`, or -1. */
 static int take_descriptor(struct msghdr *message)
 {
-	int taken = -1;
+	const struct cmsghdr *part = CMSG_FIRSTHDR(message);
+	int fd = -1;
 
-	for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
-		size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < count; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-			if (taken < 0)
-				taken = fd;
-			else
-				close(fd);
-		}
-	}
-	return taken;
+	if (part && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS &&
+	    part->cmsg_len == CMSG_LEN(sizeof fd))
+		memcpy(&fd, CMSG_DATA(part), sizeof fd);
+	return fd;
 }
 
-/* The 4 bytes of an fd reply, and its descriptor, arrive in one piece. */
+/*
+ * The 4 bytes of an fd reply, and its descriptor, arrive in one piece. There is room for one descriptor exactly
+ * (CMSG_LEN, not CMSG_SPACE, whose padding takes a second): the kernel drops the others and says so.
+ */
 static ssize_t receive_fd_reply(struct proxyfs_client *client, int *fd)
 {
 	union {
@@ -129,7 +126,7 @@ static ssize_t receive_fd_reply(struct proxyfs_client *client, int *fd)
 	} control;
 	struct iovec data = { client->message, sizeof(int32_t) };
 	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
-		                  .msg_controllen = sizeof control };
+		                  .msg_controllen = CMSG_LEN(sizeof(int)) };
 	ssize_t got;
 
 	do
@@ -139,7 +136,7 @@ static ssize_t receive_fd_reply(struct proxyfs_client *client, int *fd)
 		return got ? -errno : -ECONNRESET;
 
 	*fd = take_descriptor(&message);
-	return got;
+	return message.msg_flags & MSG_CTRUNC ? -EPROTO : got;
 }
 
 static ssize_t receive_headed_reply(struct proxyfs_client *client)
@@ -245,7 +242,8 @@ int proxyfs_open(struct proxyfs_client *client, const char *path, int flags)
 int proxyfs_create(struct proxyfs_client *client, const char *path, int flags, mode_t mode, uid_t uid, gid_t gid)
 {
 	return call_for_fd(client, &(struct proxyfs_request){
-		.op = PROXYFS_CREATE, .path = text(path), .flags = (uint32_t)flags, .mode = mode, .uid = uid, .gid = gid });
+		.op = PROXYFS_CREATE, .path = text(path), .flags = (uint32_t)(flags | O_CREAT), .mode = mode, .uid = uid,
+		.gid = gid });
 }
 
 int proxyfs_mknod(struct proxyfs_client *client, const char *path, mode_t mode, dev_t rdev, uid_t uid, gid_t gid)
@@ -356,7 +354,7 @@ static ssize_t call_for_bytes(struct proxyfs_client *client, const struct proxyf
 	if (error)
 		return error;
 	if (reply.length_only)
-		return (ssize_t)reply.length;
+		return reply.length <= PROXYFS_PAYLOAD_MAX ? (ssize_t)reply.length : (client->error = -EPROTO);
 	if (reply.bytes.size > size)
 		return client->error = -EPROTO;
 	if (reply.bytes.size > 0)

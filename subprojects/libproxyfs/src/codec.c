@@ -66,12 +66,12 @@ static bool holds_nul(struct proxyfs_bytes text)
 	return text.size > 0 && memchr(text.data, '\0', text.size);
 }
 
-/* Whether any path, target or name of the request has a NUL inside. */
-static bool texts_hold_nul(const struct field *fields, const struct proxyfs_request *request)
+/* Whether any path, target or name in `object`, a request or a reply, has a NUL inside. */
+static bool texts_hold_nul(const struct field *fields, const void *object)
 {
 	for (const struct field *field = fields; field->kind != FIELD_END; field++)
 		if (is_text(field) &&
-		    holds_nul(*(const struct proxyfs_bytes *)(const void *)((const char *)request + field->offset)))
+		    holds_nul(*(const struct proxyfs_bytes *)(const void *)((const char *)object + field->offset)))
 			return true;
 	return false;
 }
@@ -138,6 +138,12 @@ static ssize_t writer_used(const struct writer *writer, size_t size)
 	return writer->short_of ? -ENOBUFS : (ssize_t)(size - writer->left);
 }
 
+/* A handler's slip must not become another answer: a positive status could say that a descriptor follows. */
+static int32_t sane_status(int32_t status)
+{
+	return status > 0 ? -EIO : status;
+}
+
 /* The 12 bytes of a status, which are also those of a failed data reply. */
 static ssize_t encode_status(int32_t status, void *buffer, size_t size)
 {
@@ -157,9 +163,14 @@ static ssize_t encode_fd(int32_t status, void *buffer, size_t size)
 	return writer_used(&writer, size);
 }
 
+static bool may_ask_for_length(enum proxyfs_op op)
+{
+	return op == PROXYFS_LGETXATTR || op == PROXYFS_LLISTXATTR;
+}
+
 static const struct field *payload_fields(enum proxyfs_op op, bool length_only)
 {
-	return length_only ? reply_length_fields : operation_find(op)->reply;
+	return length_only && may_ask_for_length(op) ? reply_length_fields : operation_find(op)->reply;
 }
 
 static ssize_t encode_data(enum proxyfs_op op, const struct proxyfs_reply *reply, void *buffer, size_t size)
@@ -184,11 +195,12 @@ static ssize_t encode_data(enum proxyfs_op op, const struct proxyfs_reply *reply
 ssize_t proxyfs_encode_reply(enum proxyfs_op op, const struct proxyfs_reply *reply, void *buffer, size_t size)
 {
 	enum proxyfs_form form = proxyfs_op_form(op);
+	int32_t status = sane_status(reply->status);
 
 	if (form == PROXYFS_FORM_FD)
-		return encode_fd(reply->status, buffer, size);
-	if (form == PROXYFS_FORM_STATUS || reply->status)
-		return encode_status(reply->status, buffer, size);
+		return encode_fd(status, buffer, size);
+	if (form == PROXYFS_FORM_STATUS || status)
+		return encode_status(status, buffer, size);
 	return encode_data(op, reply, buffer, size);
 }
 
@@ -209,11 +221,6 @@ static int decode_fd(struct reader *reader, struct proxyfs_reply *reply)
 	return status == PROXYFS_FD_FOLLOWS ? 0 : accept_status(status, reply);
 }
 
-static bool asks_for_length(const struct proxyfs_request *request)
-{
-	return (request->op == PROXYFS_LGETXATTR || request->op == PROXYFS_LLISTXATTR) && request->size == 0;
-}
-
 int proxyfs_decode_reply(const struct proxyfs_request *request, const void *bytes, size_t size,
                          struct proxyfs_reply *reply)
 {
@@ -232,9 +239,12 @@ int proxyfs_decode_reply(const struct proxyfs_request *request, const void *byte
 		return -EPROTO;
 
 	if (form == PROXYFS_FORM_DATA && header.type == REPLY_SUCCESS) {
-		reply->length_only = asks_for_length(request);
-		read_fields(&reader, payload_fields(request->op, reply->length_only), reply);
-		return reader.short_of || reader.left ? -EPROTO : 0;
+		const struct field *fields;
+
+		reply->length_only = may_ask_for_length(request->op) && request->size == 0;
+		fields = payload_fields(request->op, reply->length_only);
+		read_fields(&reader, fields, reply);
+		return reader.short_of || reader.left || texts_hold_nul(fields, reply) ? -EPROTO : 0;
 	}
 
 	reader_integer(&reader, &status, sizeof status);

@@ -10,6 +10,8 @@
 #define TEXTZ(member) REQUEST(FIELD_TEXT_Z, member)
 #define BYTES(member) REQUEST(FIELD_BYTES, member)
 
+static const struct field reply_target_fields[] = { REPLY(FIELD_TEXT, bytes), { FIELD_END, 0 } };
+
 static const struct field reply_bytes_fields[] = { REPLY(FIELD_BYTES, bytes), { FIELD_END, 0 } };
 
 static const struct field reply_version_fields[] = { REPLY(FIELD_U64, version), { FIELD_END, 0 } };
@@ -42,7 +44,7 @@ static const struct operation operations[PROXYFS_OP_END] = {
 	[PROXYFS_SYMLINK]      = { "symlink",      PROXYFS_FORM_STATUS, { U32(uid), U32(gid), TEXT(target), TEXT(path) }, NULL },
 	[PROXYFS_LINK]         = { "link",         PROXYFS_FORM_STATUS, { TEXTZ(path), TEXT(new_path) }, NULL },
 	[PROXYFS_LSTAT]        = { "lstat",        PROXYFS_FORM_DATA,   { TEXTZ(path) }, reply_stat_fields },
-	[PROXYFS_READLINK]     = { "readlink",     PROXYFS_FORM_DATA,   { TEXTZ(path), U32(size) }, reply_bytes_fields },
+	[PROXYFS_READLINK]     = { "readlink",     PROXYFS_FORM_DATA,   { TEXTZ(path), U32(size) }, reply_target_fields },
 	[PROXYFS_STATFS]       = { "statfs",       PROXYFS_FORM_DATA,   { TEXTZ(path) }, reply_statfs_fields },
 	[PROXYFS_CHMOD]        = { "chmod",        PROXYFS_FORM_STATUS, { TEXTZ(path), U32(mode) }, NULL },
 	[PROXYFS_CHOWN]        = { "chown",        PROXYFS_FORM_STATUS, { TEXTZ(path), U32(uid), U32(gid) }, NULL },

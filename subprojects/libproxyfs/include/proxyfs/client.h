@@ -5,7 +5,8 @@
  *
  * Every call returns 0 (or what is said beside it) on success and a negative errno otherwise. An errno may come
  * from the helper, and the client goes on; or from the transport, and then proxyfs_client_error() says so and every
- * later call returns the same.
+ * later call returns the same. -EINVAL and -ENOBUFS may also mean that a request cannot be encoded (codec.h): then
+ * nothing was sent.
  *
  * Paths begin with '/' and are relative to the export's root.
  */
@@ -18,6 +19,9 @@
 #include <time.h>
 
 #include "protocol.h"
+
+/* On 32-bit hosts: -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64, as the pkg-config file says. */
+_Static_assert(sizeof(off_t) == 8 && sizeof(time_t) == 8, "the protocol's offsets and times have 64 bits");
 
 struct proxyfs_client;
 
@@ -44,7 +48,7 @@ int proxyfs_client_error(const struct proxyfs_client *client);
 int proxyfs_call(struct proxyfs_client *client, const struct proxyfs_request *request, struct proxyfs_reply *reply,
                  int *fd);
 
-/* Return a descriptor, close-on-exec. */
+/* Return a descriptor, close-on-exec. O_CREAT is added to the flags of proxyfs_create(), whose file is uid:gid's. */
 int proxyfs_open(struct proxyfs_client *client, const char *path, int flags);
 int proxyfs_create(struct proxyfs_client *client, const char *path, int flags, mode_t mode, uid_t uid, gid_t gid);
 

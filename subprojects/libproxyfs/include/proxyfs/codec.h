@@ -41,7 +41,7 @@ int proxyfs_decode_request(enum proxyfs_op op, const void *payload, size_t size,
 /*
  * Encodes a request with its header, the NULs of strings counted where QEMU counts them.
  * Returns the bytes used of the `size` at `buffer`; -ENOBUFS when they, or the protocol's bounds, do not suffice;
- * -EINVAL for a NUL inside a path, target or name.
+ * -EINVAL for a NUL inside a path, target or name, or a type that is no operation.
  */
 ssize_t proxyfs_encode_request(const struct proxyfs_request *request, void *buffer, size_t size);
 
