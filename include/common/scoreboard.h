@@ -6,8 +6,11 @@
  *
  * The life of a slot:
  *
- *   FREE ──monitor: accepted──▶ IDLE ──▶ READING ──▶ EXECUTING ──▶ REPLYING ──▶ IDLE ...
- *                                 └──worker: connection is over──▶ CLOSED ──monitor: copy closed──▶ FREE
+ *   FREE ──monitor: accepted──▶ IDLE ──▶ EXECUTING ──▶ REPLYING ──▶ IDLE ...
+ *                               ▲  │    ▲
+ *                               │  ▼    │  a message that comes in pieces
+ *                              READING ─┘
+ *   any ──worker: the connection is over──▶ CLOSED ──monitor: copy closed──▶ FREE
  *
  * Who moves a slot from EXECUTING to REPLYING answers the request: normally the reactor that runs it, but the
  * worker's main thread when a system call does not return in time at shutdown, and a new worker after a crash.
@@ -18,25 +21,31 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 enum slot_phase {
 	SLOT_FREE,
-	SLOT_IDLE,      /* no byte of the next message has been consumed */
-	SLOT_READING,   /* a message is being consumed */
-	SLOT_EXECUTING, /* a message has been consumed; the client is owed its reply */
-	SLOT_REPLYING,  /* the reply is being sent */
+	SLOT_IDLE,      /* nothing of a next message has been dealt with */
+	SLOT_READING,   /* a part of a message is in the worker's memory */
+	SLOT_EXECUTING, /* the client is owed the reply to `op` */
+	SLOT_REPLYING,  /* it is being sent */
 	SLOT_CLOSED,    /* the worker is done with the connection */
 };
 
 struct slot {
 	/* written by the worker */
-	_Atomic uint32_t phase;   /* enum slot_phase */
-	_Atomic uint32_t op;      /* the type of the message in hand */
-	_Atomic uint32_t size;    /* of that message, bytes with its header; 0 until its header is known */
-	_Atomic uint32_t consumed; /* bytes of it taken from the socket */
-	_Atomic uint32_t answered; /* bytes of its reply given to the socket */
-	_Atomic uint64_t since;   /* when it was consumed: CLOCK_MONOTONIC, ns */
+	_Atomic uint32_t phase;    /* enum slot_phase */
+	_Atomic uint32_t op;       /* the type of the message in hand */
+	_Atomic uint64_t position; /* slot_set_position() */
+	_Atomic uint32_t due;      /* bytes of its reply */
+	_Atomic uint32_t partly;   /* not 0: some of these, not all, went with an earlier call than `sending` */
+	/*
+	 * The last sendmmsg(2) of a reply, with its one message. The kernel notes in msg_len what the socket took before
+	 * the call returns, and so before a signal can kill the thread: whatever happens, this is the truth.
+	 */
+	struct mmsghdr sending;
+	_Atomic uint64_t since;   /* of EXECUTING: CLOCK_MONOTONIC, ns */
 	_Atomic uint64_t requests; /* answered */
 	_Atomic uint64_t errors;  /* of these, with a failure */
 
@@ -74,6 +83,25 @@ static inline bool slot_claim_reply(struct slot *slot)
 
 	return atomic_compare_exchange_strong_explicit(&slot->phase, &expected, SLOT_REPLYING, memory_order_acq_rel,
 	                                               memory_order_relaxed);
+}
+
+/*
+ * Where the worker is in the socket's queue, in one store: `kept` bytes at its head have been dealt with, `in_hand`
+ * after them are the message that is being executed (worker/inbox.h).
+ */
+static inline void slot_set_position(struct slot *slot, uint32_t kept, uint32_t in_hand)
+{
+	atomic_store_explicit(&slot->position, (uint64_t)in_hand << 32 | kept, memory_order_release);
+}
+
+static inline uint32_t slot_kept(const struct slot *slot)
+{
+	return (uint32_t)atomic_load_explicit(&slot->position, memory_order_acquire);
+}
+
+static inline uint32_t slot_in_hand(const struct slot *slot)
+{
+	return (uint32_t)(atomic_load_explicit(&slot->position, memory_order_acquire) >> 32);
 }
 
 /* For a value that one thread alone writes: no locked instruction. */

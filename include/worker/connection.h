@@ -1,70 +1,63 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One client's connection: a state machine that takes messages from the socket and gives replies to it, without
- * ever waiting. Knows nothing of event loops; its reactor asks it to go on when the socket may be ready.
+ * One client's connection: messages in, through the table of operations, replies out, without ever waiting. Knows
+ * nothing of event loops; its reactor asks it to go on when the socket may be ready. While a reply waits for the
+ * client to make room, the client is not read.
  *
- * Theory of operation: at most one message of a client is in our memory. A header is looked at before it is taken
- * from the socket (MSG_PEEK), and then exactly its message is taken; whatever follows stays in the kernel. Thus
- *  - a connection that breaks the protocol is cut with its bytes unread, and the peer gets ECONNRESET instead of
- *    the end of file that QEMU takes for success (protocol.h);
- *  - a client that sends faster than it reads replies is held back by its own socket;
- *  - a crash of the worker loses no request but the one in hand, which the scoreboard knows.
- * A message that is there as a whole, as QEMU's always are, is taken into the reactor's memory: a connection has
- * none of its own, except while a message arrives or a reply leaves in pieces.
+ * It has no memory of its own but while a message arrives, or a reply leaves, in pieces.
  */
 #ifndef WORKER_CONNECTION_H
 #define WORKER_CONNECTION_H
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include "common/scoreboard.h"
 #include "worker/dispatch.h"
+#include "worker/inbox.h"
+#include "worker/outbox.h"
 
 /* A reactor's memory, for one request at a time. */
 struct connection_room {
-	char message[PROXYFS_MESSAGE_MAX];
+	struct window window;
 	struct dispatch_room dispatch;
 	struct dispatch_reply reply;
 };
 
 struct connection {
-	int fd; /* -1: none */
-	struct slot *slot;
-
-	/* a message that arrives in pieces */
-	char *partial;
-	size_t partial_room, partial_size; /* bytes allocated; bytes taken from the socket */
-
-	/* a reply that the socket did not take yet */
-	char *unsent;
-	size_t unsent_size, unsent_done; /* bytes; those already sent */
-	int unsent_fd;                   /* goes with the first byte, or -1 */
+	int fd;
+	struct slot *slot; /* NULL: there never was a connection here */
+	struct inbox inbox;
+	struct outbox outbox;
 };
 
 enum connection_state {
-	CONNECTION_READS,     /* call connection_serve() when the socket is readable */
-	CONNECTION_WRITES,    /* call it when the socket is writable; it is not read until then */
+	CONNECTION_READS,     /* call connection_serve() when the socket becomes readable (an edge) */
+	CONNECTION_HAS_MORE,  /* call it soon: others shall have their turn first */
+	CONNECTION_WRITES,    /* call it when the socket is writable */
 	CONNECTION_ENDED,     /* the client hung up, broke the protocol (logged) or cannot be served: finish it */
 	CONNECTION_ABANDONED, /* the request took so long that somebody else answered it: the thread must stop */
 };
 
-/* Takes over the connected socket `fd` on behalf of `slot`, whose phase becomes SLOT_IDLE. */
-void connection_init(struct connection *connection, int fd, struct slot *slot);
+/* Takes over the connected socket `fd`, new, on behalf of `slot`, whose phase becomes SLOT_IDLE. 0 or -errno. */
+int connection_init(struct connection *connection, int fd, struct slot *slot);
 
 /*
- * Takes over a connection that another worker has served, and settles what that one left: a client that is owed a
- * reply gets -EIO. One whose message or reply was cut in the middle is ended (logged), after an -EIO if it may be
- * waiting: an OPEN never ends with an end of file.
+ * Takes over a connection that a worker which is dead has served, and settles what that one left (worker/adoption.c).
+ * A client that is owed a reply gets -EIO, and its request is never run again. One that is in the middle of a message
+ * or of a reply is ended (logged).
  */
 enum connection_state connection_adopt(struct connection *connection, int fd, struct slot *slot,
                                        struct dispatch_reply *reply);
 
-/* Serves what can be served without waiting: a bounded number of requests, and the reply that is due. */
+/*
+ * Serves what can be served without waiting: a bounded number of requests, and the reply that is due. When the event
+ * loop has said that the peer hung up (EPOLLRDHUP, epoll_ctl(2)), set inbox.hung_up first: that edge comes but once.
+ */
 enum connection_state connection_serve(struct connection *connection, struct connection_room *room);
 
-/* Whether a reply waits for the client to make room. */
-bool connection_has_unsent(const struct connection *connection);
+/* Whether connection_tidy() has something to do: it should be called within a fraction of a second. */
+bool connection_is_untidy(const struct connection *connection);
+
+/* Takes from the socket what has been dealt with, to give the client back its send buffer. */
+void connection_tidy(struct connection *connection);
 
 /*
  * Answers -EIO in the place of a reactor that does not return from its request, unless it just did. For the
@@ -74,5 +67,14 @@ void connection_abandon(struct connection *connection, struct dispatch_reply *re
 
 /* Closes the socket, frees what is held. The slot is the caller's to close. */
 void connection_finish(struct connection *connection);
+
+/* For adoption.c. Sends a reply, and notes it in the slot. */
+enum outbox_result connection_reply(struct connection *connection, enum proxyfs_op op, struct dispatch_reply *reply);
+
+/* For adoption.c. Notes what the sending of a reply came to; the connection's next state. */
+enum connection_state connection_replied(struct connection *connection, enum outbox_result result);
+
+/* Logs that a connection is cut, and why. */
+void connection_log_cut(const struct connection *connection, const char *reason);
 
 #endif

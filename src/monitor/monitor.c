@@ -16,9 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +24,8 @@
 #include "common/log.h"
 #include "monitor/custody.h"
 #include "monitor/daemon.h"
+#include "monitor/inherited.h"
+#include "monitor/keeper.h"
 #include "monitor/limits.h"
 #include "monitor/listener.h"
 #include "monitor/name.h"
@@ -34,13 +34,10 @@
 #include "version.h"
 
 /* The worker takes 4 s for its clients' last replies; after this it is no longer waited for. */
-static const struct timeval stop_time = { .tv_sec = 4, .tv_usec = 500000 };
+static const struct timeval stop_time = { .tv_sec = 4, .tv_usec = 200000 };
 
-/* Before the name is put back: someone who removes it in a loop gets no more of us than this. */
-static const struct timeval repair_delay = { .tv_usec = 100000 };
-
-/* After that failed. */
-static const struct timeval repair_retry = { .tv_sec = 5 };
+/* For a worker that has nothing to do but to answer what a dead one left: with the above, less than 5 s. */
+static const struct timeval settle_time = { .tv_usec = 400000 };
 
 /* A worker that dies more often than this is not replaced any more. */
 #define CRASHES_MOST    10
@@ -57,12 +54,11 @@ struct monitor {
 	bool single;     /* to serve a connected --fd, and end with it */
 	bool serving;    /* the start is over */
 	bool stopping;
+	bool settling;   /* the last worker is there, for what a dead one owed */
 	int status;      /* to exit with */
 	struct socket_name name;
 	bool named;
-	bool name_lost;  /* a foreign object took it; said once */
-	int watch_fd;
-	struct event *watch, *repair;
+	struct keeper keeper;
 	struct listener listener;
 	struct refusals refusals;
 	struct custody custody;
@@ -85,20 +81,24 @@ static void fail(struct monitor *monitor)
 
 /* --- stopping ------------------------------------------------------------------------------------------------ */
 
+/* With a worker on its way, on_ready() goes on from here. */
 static void stop(struct monitor *monitor)
 {
 	if (monitor->stopping)
 		return;
 	monitor->stopping = true;
-	listener_stop(&monitor->listener);
+	keeper_stop(&monitor->keeper);
+	/* The name before the socket: it must not lead to nobody. */
 	if (monitor->named)
 		socket_name_close(&monitor->name);
-	if (!monitor->worker.ready) {
+	listener_stop(&monitor->listener);
+	if (!monitor->serving) {
 		end_loop(monitor);
 		return;
 	}
 	evtimer_add(monitor->deadline, &stop_time);
-	worker_process_stop(&monitor->worker);
+	if (monitor->worker.ready)
+		worker_process_stop(&monitor->worker);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *argument)
@@ -111,80 +111,14 @@ static void on_signal(evutil_socket_t number, short what, void *argument)
 	stop(monitor);
 }
 
+static void settle(struct monitor *monitor);
+
 static void on_deadline(evutil_socket_t fd, short what, void *argument)
 {
 	(void)fd;
 	(void)what;
 	log_error("the worker does not end in time; leaving it");
-	end_loop(argument);
-}
-
-/* --- the socket's name --------------------------------------------------------------------------------------- */
-
-static int renew_socket(struct monitor *monitor)
-{
-	AUTO_CLOSE int fd = -1;
-	int error = socket_name_bind(&monitor->name, &fd);
-
-	if (!error)
-		error = socket_name_publish(&monitor->name);
-	else
-		socket_name_discard(&monitor->name);
-	if (!error)
-		error = listener_replace(&monitor->listener, descriptor_take(&fd));
-	return error;
-}
-
-static void on_repair(evutil_socket_t fd, short what, void *argument)
-{
-	struct monitor *monitor = argument;
-
-	(void)fd;
-	(void)what;
-	switch (socket_name_look(&monitor->name)) {
-	case NAME_OURS:
-		break;
-	case NAME_GONE:
-		monitor->name_lost = false;
-		if (renew_socket(monitor))
-			evtimer_add(monitor->repair, &repair_retry);
-		else
-			log_info("socket %s: its name was removed; put back", monitor->name.path);
-		break;
-	case NAME_FOREIGN:
-		if (!monitor->name_lost)
-			log_warning("socket %s: something else has taken its name; new clients cannot connect until it is gone",
-			            monitor->name.path);
-		monitor->name_lost = true;
-		break;
-	}
-}
-
-/* What has changed does not matter: the name is looked at, soon. */
-static void on_watch(evutil_socket_t fd, short what, void *argument)
-{
-	struct monitor *monitor = argument;
-	char events[4096] __attribute__((aligned(8)));
-
-	(void)what;
-	while (read(fd, events, sizeof events) > 0)
-		;
-	if (monitor->stopping || evtimer_pending(monitor->repair, NULL))
-		return;
-	if (socket_name_look(&monitor->name) != NAME_OURS)
-		evtimer_add(monitor->repair, &repair_delay);
-}
-
-/* Where inotify(7) is not to be had, guests are served all the same. */
-static void watch_name(struct monitor *monitor)
-{
-	monitor->watch_fd = socket_name_watch(&monitor->name);
-	monitor->repair = evtimer_new(monitor->base, on_repair, monitor);
-	if (monitor->watch_fd >= 0)
-		monitor->watch = event_new(monitor->base, monitor->watch_fd, EV_READ | EV_PERSIST, on_watch, monitor);
-	if (!monitor->repair || !monitor->watch || event_add(monitor->watch, NULL))
-		log_warning("socket %s: its name cannot be watched; if it is removed it will not be put back",
-		            monitor->name.path);
+	settle(argument);
 }
 
 /* --- clients ------------------------------------------------------------------------------------------------- */
@@ -206,6 +140,8 @@ static void hand_over(void *context)
 		}
 		custody->handed[slot] = true;
 	}
+	if (monitor->stopping)
+		worker_process_stop(&monitor->worker);
 }
 
 static void on_accepted(int fd, void *context)
@@ -244,14 +180,14 @@ static int begin_serving(struct monitor *monitor)
 
 	if (monitor->named)
 		error = socket_name_publish(&monitor->name);
-	if (!error && monitor->named)
-		watch_name(monitor);
 	if (!error && monitor->bound_fd >= 0)
 		error = listener_start(&monitor->listener, monitor->base, descriptor_take(&monitor->bound_fd), on_accepted,
 		                       monitor);
 	if (error)
 		return error;
 
+	if (monitor->named)
+		keeper_start(&monitor->keeper, monitor->base, &monitor->name, &monitor->listener);
 	announce(monitor);
 	monitor->serving = true;
 	if (monitor->daemon_fd >= 0)
@@ -285,6 +221,37 @@ static bool crashes_too_often(struct monitor *monitor)
 
 static int start_worker(struct monitor *monitor);
 
+/*
+ * The worker is gone, or as good as that, at the end. A client that is still owed a reply must not see its socket
+ * end instead (protocol.h): another worker answers, and leaves.
+ */
+static void settle(struct monitor *monitor)
+{
+	worker_process_finish(&monitor->worker, true);
+	custody_take_back(&monitor->custody);
+	custody_reap(&monitor->custody);
+	if (monitor->settling || monitor->custody.count == 0 || start_worker(monitor)) {
+		end_loop(monitor);
+		return;
+	}
+	monitor->settling = true;
+	evtimer_add(monitor->deadline, &settle_time);
+}
+
+static void replace_worker(struct monitor *monitor)
+{
+	if (crashes_too_often(monitor)) {
+		log_error("the worker has died %d times in %d seconds; giving up", CRASHES_MOST + 1, CRASHES_SECONDS);
+		monitor->status = EXIT_FAILURE;
+		stop(monitor);
+		settle(monitor);
+		return;
+	}
+	log_warning("starting another worker for %u clients", monitor->custody.count);
+	if (start_worker(monitor))
+		fail(monitor);
+}
+
 static void on_gone(void *context)
 {
 	struct monitor *monitor = context;
@@ -292,18 +259,12 @@ static void on_gone(void *context)
 	worker_process_finish(&monitor->worker, monitor->stopping);
 	custody_take_back(&monitor->custody);
 	on_closed(monitor);
-	if (monitor->stopping) {
-		end_loop(monitor);
-	} else if (!monitor->serving) {
+	if (!monitor->serving)
 		fail(monitor);
-	} else if (crashes_too_often(monitor)) {
-		log_error("the worker has died %d times in %d seconds; giving up", CRASHES_MOST + 1, CRASHES_SECONDS);
-		fail(monitor);
-	} else {
-		log_warning("starting another worker for %u clients", monitor->custody.count);
-		if (start_worker(monitor))
-			fail(monitor);
-	}
+	else if (monitor->stopping)
+		settle(monitor);
+	else
+		replace_worker(monitor);
 }
 
 static const struct worker_events worker_events = {
@@ -332,57 +293,16 @@ static int open_export(struct monitor *monitor)
 	return -errno;
 }
 
-static int get_option(int fd, int option, int *value)
-{
-	socklen_t size = sizeof *value;
-
-	return getsockopt(fd, SOL_SOCKET, option, value, &size) ? -errno : 0;
-}
-
-/* It may have been given as a standard descriptor, as inetd does. */
-static int move_away(int *fd)
-{
-	int moved = fcntl(*fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-
-	if (moved < 0)
-		return -errno;
-	close(*fd);
-	*fd = moved;
-	return descriptor_fill_standard();
-}
-
-/* A socket of the launcher's: connected, for one client; or listening, for any number. */
 static int take_inherited(struct monitor *monitor)
 {
-	AUTO_CLOSE int fd = monitor->options->fd;
-	int domain, type, listening;
-	struct sockaddr_un peer;
-	int error;
+	bool listening = false;
+	int fd = inherited_socket_take(monitor->options->fd, &listening);
 
-	if (get_option(fd, SO_DOMAIN, &domain) || get_option(fd, SO_TYPE, &type) ||
-	    get_option(fd, SO_ACCEPTCONN, &listening)) {
-		log_error("--fd %d: %s; give the number of an inherited socket", fd, strerror(errno));
-		return -EINVAL;
-	}
-	if (domain != AF_UNIX || type != SOCK_STREAM) {
-		log_error("--fd %d: this is no AF_UNIX stream socket", fd);
-		return -EINVAL;
-	}
-	if (!listening && getpeername(fd, (struct sockaddr *)&peer, &(socklen_t){ sizeof peer })) {
-		log_error("--fd %d: %s; connect it, or listen on it, first", fd, strerror(errno));
-		return -errno;
-	}
-	error = move_away(&fd);
-	if (error) {
-		log_error("--fd: %s", strerror(-error));
-		return error;
-	}
+	if (fd < 0)
+		return fd;
 	monitor->single = !listening;
-	if (monitor->single)
-		monitor->single_fd = descriptor_take(&fd);
-	else
-		monitor->bound_fd = descriptor_take(&fd);
-	return listening ? evutil_make_socket_nonblocking(monitor->bound_fd) : 0;
+	*(listening ? &monitor->bound_fd : &monitor->single_fd) = fd;
+	return 0;
 }
 
 static int make_named(struct monitor *monitor)
@@ -454,21 +374,19 @@ static void free_event(struct event *event)
 
 static void finish(struct monitor *monitor)
 {
-	listener_stop(&monitor->listener);
+	keeper_stop(&monitor->keeper);
 	if (monitor->named)
 		socket_name_close(&monitor->name);
+	listener_stop(&monitor->listener);
 	worker_process_finish(&monitor->worker, true);
 	refusals_finish(&monitor->refusals);
 	custody_destroy(&monitor->custody);
-	free_event(monitor->watch);
-	free_event(monitor->repair);
 	free_event(monitor->terminate);
 	free_event(monitor->interrupt);
 	free_event(monitor->hangup);
 	free_event(monitor->deadline);
 	if (monitor->base)
 		event_base_free(monitor->base);
-	descriptor_close(&monitor->watch_fd);
 	descriptor_close(&monitor->bound_fd);
 	descriptor_close(&monitor->single_fd);
 	descriptor_close(&monitor->export_fd);
@@ -498,7 +416,7 @@ int monitor_main(const struct options *options)
 		.daemon_fd = -1,
 		.bound_fd = -1,
 		.single_fd = -1,
-		.watch_fd = -1,
+		.keeper = { .watch_fd = -1 },
 		.name = { .directory = -1, .staging_fd = -1 },
 		.worker = { .channel = -1, .log_fd = -1 },
 	};

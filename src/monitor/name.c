@@ -230,7 +230,7 @@ int socket_name_watch(const struct socket_name *name)
 
 	if (fd < 0 || fchdir(name->directory))
 		return failed(name, "watch its directory");
-	watch = inotify_add_watch(fd, ".", IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR);
+	watch = inotify_add_watch(fd, ".", IN_CREATE | IN_DELETE | IN_MOVE | IN_ONLYDIR);
 	if (watch < 0)
 		return failed(name, "watch its directory");
 	if (chdir("/"))

@@ -14,7 +14,7 @@
 #include "common/descriptor.h"
 #include "worker/worker.h"
 
-#define GRACE_MS 200 /* that a worker has to end, twice at most */
+#define GRACE_MS 150 /* that a worker has to end, twice at most */
 
 /* Relays the lines that are complete, and what is too long to become so. */
 static void relay_lines(struct worker_process *worker)
@@ -31,27 +31,27 @@ static void relay_lines(struct worker_process *worker)
 	}
 }
 
-/* True while there may be more. */
-static bool read_log(struct worker_process *worker)
+/* One read(2) of the pipe: its result. */
+static ssize_t read_log(struct worker_process *worker)
 {
 	size_t room = sizeof worker->line - 1 - worker->line_size;
 	ssize_t got = read(worker->log_fd, worker->line + worker->line_size, room);
 
-	if (got <= 0)
-		return got < 0 && errno == EINTR;
-	worker->line_size += (size_t)got;
-	relay_lines(worker);
-	return true;
+	if (got > 0) {
+		worker->line_size += (size_t)got;
+		relay_lines(worker);
+	}
+	return got;
 }
 
 static void on_log(evutil_socket_t fd, short what, void *argument)
 {
 	struct worker_process *worker = argument;
-	char byte;
 
+	(void)fd;
 	(void)what;
 	/* One read a turn: a worker that logs without end must not keep the monitor from all else. */
-	if (!read_log(worker) && read(fd, &byte, 0) == 0)
+	if (read_log(worker) == 0)
 		event_del(worker->log_event);
 }
 
@@ -213,7 +213,7 @@ void worker_process_finish(struct worker_process *worker, bool expected)
 
 	if (worker->log_event)
 		event_free(worker->log_event);
-	while (worker->log_fd >= 0 && read_log(worker))
+	while (worker->log_fd >= 0 && read_log(worker) > 0)
 		;
 	descriptor_close(&worker->log_fd);
 	*worker = (struct worker_process){ .channel = -1, .log_fd = -1 };

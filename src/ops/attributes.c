@@ -94,7 +94,7 @@ int op_chown(struct op_call *call)
 int op_truncate(struct op_call *call)
 {
 	struct stat stat;
-	int error = stat_no_link(call->path, &stat);
+	int error = call->request->length < 0 ? -EINVAL : stat_no_link(call->path, &stat);
 
 	if (error)
 		return error;

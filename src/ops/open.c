@@ -42,6 +42,17 @@ static int drop_nonblock(int fd, int flags)
 	return fcntl(fd, F_SETFL, flags) ? -errno : 0;
 }
 
+/* The kernel itself opens nothing but directories then. It says ENOTDIR of a link that it does not follow, too. */
+static int open_directory(const char *path, int flags)
+{
+	int fd = open(path, flags);
+	struct stat stat;
+
+	if (fd >= 0 || errno != ENOTDIR)
+		return fd < 0 ? -errno : fd;
+	return !lstat(path, &stat) && S_ISLNK(stat.st_mode) ? -ELOOP : -ENOTDIR;
+}
+
 /* Opens what exists, if it is a regular file or directory. Returns a descriptor or -errno. */
 static int open_existing(const char *path, int flags)
 {
@@ -49,11 +60,8 @@ static int open_existing(const char *path, int flags)
 	struct stat stat;
 	int error;
 
-	/* The kernel itself opens nothing but directories then. */
-	if (flags & O_DIRECTORY) {
-		fd = open(path, flags);
-		return fd < 0 ? -errno : descriptor_take(&fd);
-	}
+	if (flags & O_DIRECTORY)
+		return open_directory(path, flags);
 
 	error = lstat(path, &stat) ? -errno : check_type(&stat);
 	if (error)

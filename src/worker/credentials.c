@@ -9,6 +9,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Where the plain names are of the calls of old, with 16 bits: i386, arm. */
+#ifdef SYS_setresuid32
+#define SETRESUID SYS_setresuid32
+#define SETRESGID SYS_setresgid32
+#define GETRESUID SYS_getresuid32
+#define GETRESGID SYS_getresgid32
+#else
+#define SETRESUID SYS_setresuid
+#define SETRESGID SYS_setresgid
+#define GETRESUID SYS_getresuid
+#define GETRESGID SYS_getresgid
+#endif
+
 #define BIT(capability) (UINT64_C(1) << (capability))
 #define KEEP ((uint32_t)-1)
 
@@ -30,12 +43,12 @@ static int set_effective(uint64_t effective)
 /* The effective and file system ids; real and saved ones stay root's, and with them the permitted capabilities. */
 static int set_effective_gid(gid_t gid)
 {
-	return syscall(SYS_setresgid, KEEP, gid, KEEP) ? -errno : 0;
+	return syscall(SETRESGID, KEEP, gid, KEEP) ? -errno : 0;
 }
 
 static int set_effective_uid(uid_t uid)
 {
-	return syscall(SYS_setresuid, KEEP, uid, KEEP) ? -errno : 0;
+	return syscall(SETRESUID, KEEP, uid, KEEP) ? -errno : 0;
 }
 
 int credentials_assume(uid_t uid, gid_t gid)
@@ -75,8 +88,8 @@ bool credentials_verify(char *difference, size_t size)
 	gid_t gid[3];
 	uint64_t effective, permitted, inheritable;
 
-	if (syscall(SYS_capget, &header, data) || syscall(SYS_getresuid, &uid[0], &uid[1], &uid[2]) ||
-	    syscall(SYS_getresgid, &gid[0], &gid[1], &gid[2])) {
+	if (syscall(SYS_capget, &header, data) || syscall(GETRESUID, &uid[0], &uid[1], &uid[2]) ||
+	    syscall(GETRESGID, &gid[0], &gid[1], &gid[2])) {
 		snprintf(difference, size, "credentials cannot be read: errno %d", errno);
 		return false;
 	}

@@ -21,6 +21,9 @@
 /* A handler's deepest stack is a few KiB; what is large lies in the room below. */
 #define STACK_SIZE (256 * 1024)
 
+/* How long what has been dealt with may lie in a socket that its client has ceased to send to. */
+static const struct timeval tidy_delay = { .tv_usec = 50000 };
+
 struct reactor {
 	unsigned number;
 	pthread_t thread;
@@ -33,6 +36,9 @@ struct reactor {
 
 	pthread_mutex_t lock; /* of the inbox */
 	struct client *inbox;
+
+	struct event *tidy; /* timer */
+	bool tidy_soon;     /* it is running */
 
 	_Atomic unsigned load;
 	_Atomic bool stopping, finished;
@@ -66,10 +72,10 @@ static void end_client(struct client *client)
 
 static void on_client(evutil_socket_t fd, short what, void *argument);
 
-/* Waits for what the state says. */
+/* Waits for what the state says. Bytes that stay in the socket must not wake us: it is the edge that counts. */
 static int watch(struct client *client, enum connection_state state)
 {
-	short what = state == CONNECTION_WRITES ? EV_WRITE : EV_READ;
+	short what = state == CONNECTION_WRITES ? EV_WRITE : EV_READ | EV_CLOSED | EV_ET;
 
 	client->state = state;
 	event_assign(&client->event, client->reactor->base, client->connection.fd, (short)(what | EV_PERSIST), on_client,
@@ -77,10 +83,31 @@ static int watch(struct client *client, enum connection_state state)
 	return event_add(&client->event, NULL);
 }
 
+static void on_tidy(evutil_socket_t fd, short what, void *argument)
+{
+	struct reactor *reactor = argument;
+
+	(void)fd;
+	(void)what;
+	reactor->tidy_soon = false;
+	for (struct client *client = reactor->clients; client; client = client->next)
+		if (connection_is_untidy(&client->connection))
+			connection_tidy(&client->connection);
+}
+
+static void tidy_soon(struct client *client)
+{
+	struct reactor *reactor = client->reactor;
+
+	if (reactor->tidy_soon || !connection_is_untidy(&client->connection))
+		return;
+	reactor->tidy_soon = !evtimer_add(reactor->tidy, &tidy_delay);
+}
+
 /* While the reactor ends, a client stays for the reply that it is owed, no longer. */
 static bool may_stay(const struct client *client)
 {
-	return !atomic_load(&client->reactor->stopping) || connection_has_unsent(&client->connection);
+	return !atomic_load(&client->reactor->stopping) || outbox_waits(&client->connection.outbox);
 }
 
 static void end_if_idle(struct reactor *reactor)
@@ -89,7 +116,7 @@ static void end_if_idle(struct reactor *reactor)
 		event_base_loopbreak(reactor->base);
 }
 
-static void enter_state(struct client *client, enum connection_state state)
+static void go_on(struct client *client, enum connection_state state)
 {
 	struct reactor *reactor = client->reactor;
 
@@ -101,6 +128,11 @@ static void enter_state(struct client *client, enum connection_state state)
 		end_client(client);
 		end_if_idle(reactor);
 		return;
+	}
+	tidy_soon(client);
+	if (state == CONNECTION_HAS_MORE) {
+		event_active(&client->event, EV_READ, 0);
+		state = CONNECTION_READS;
 	}
 	if (state == client->state)
 		return;
@@ -116,8 +148,9 @@ static void on_client(evutil_socket_t fd, short what, void *argument)
 	struct client *client = argument;
 
 	(void)fd;
-	(void)what;
-	enter_state(client, connection_serve(&client->connection, &client->reactor->room));
+	if (what & EV_CLOSED)
+		client->connection.inbox.hung_up = true;
+	go_on(client, connection_serve(&client->connection, &client->reactor->room));
 }
 
 /* Takes a client from the inbox into the loop. */
@@ -179,6 +212,7 @@ static void *reactor_main(void *argument)
 	event_base_dispatch(reactor->base);
 
 	event_free(reactor->wakeup);
+	event_free(reactor->tidy);
 	event_base_free(reactor->base);
 	close(reactor->wakeup_fd);
 	atomic_store(&reactor->finished, true);
@@ -227,7 +261,8 @@ static int prepare(struct reactor *reactor)
 	if (!reactor->base || reactor->wakeup_fd < 0)
 		return -ENOMEM;
 	reactor->wakeup = event_new(reactor->base, reactor->wakeup_fd, EV_READ | EV_PERSIST, on_wakeup, reactor);
-	if (!reactor->wakeup || event_add(reactor->wakeup, NULL))
+	reactor->tidy = evtimer_new(reactor->base, on_tidy, reactor);
+	if (!reactor->wakeup || !reactor->tidy || event_add(reactor->wakeup, NULL))
 		return -ENOMEM;
 	return start_thread(reactor);
 }
@@ -236,6 +271,8 @@ static void discard(struct reactor *reactor)
 {
 	if (reactor->wakeup)
 		event_free(reactor->wakeup);
+	if (reactor->tidy)
+		event_free(reactor->tidy);
 	if (reactor->base)
 		event_base_free(reactor->base);
 	if (reactor->wakeup_fd >= 0)

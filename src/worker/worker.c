@@ -68,7 +68,7 @@ static void take_connection(struct worker *worker, uint32_t index, int fd)
 {
 	struct slot *slot = &worker->setup->scoreboard.slots[index];
 	struct client *client = &worker->clients[index];
-	enum connection_state state = CONNECTION_READS;
+	enum connection_state state;
 
 	if (fd < 0) {
 		log_error("client pid %d: no descriptor is left for its connection, which is cut", (int)slot->pid);
@@ -77,7 +77,7 @@ static void take_connection(struct worker *worker, uint32_t index, int fd)
 	}
 	client->channel = worker->setup->channel;
 	if (slot_phase(slot) == SLOT_FREE)
-		connection_init(&client->connection, fd, slot);
+		state = connection_init(&client->connection, fd, slot) ? CONNECTION_ENDED : CONNECTION_READS;
 	else
 		state = connection_adopt(&client->connection, fd, slot, &worker->settlement);
 
@@ -133,6 +133,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *argument)
 			continue;
 		connection_abandon(connection, &worker->settlement);
 		close(connection->fd);
+		slot_set_phase(slot, SLOT_CLOSED);
 	}
 	leave(worker, EXIT_SUCCESS);
 }
