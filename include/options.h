@@ -4,6 +4,7 @@
 #define OPTIONS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define EXIT_USAGE 2 /* the command line makes no sense; 1: the helper could not start */
@@ -17,6 +18,7 @@ struct options {
 	bool foreground;         /* --nodaemon */
 	unsigned max_clients;
 	unsigned threads;        /* reactors at most */
+	uint32_t busy_poll;      /* microseconds; UINT32_MAX: auto */
 };
 
 enum options_result {

@@ -19,8 +19,9 @@
 #define MOST_CLIENTS        65536
 #define DEFAULT_THREADS     64
 #define MOST_THREADS        4096
+#define MOST_BUSY_POLL      1000 /* us */
 
-enum long_option { OPTION_VERSION = 256, OPTION_MAX_CLIENTS, OPTION_THREADS };
+enum long_option { OPTION_VERSION = 256, OPTION_MAX_CLIENTS, OPTION_THREADS, OPTION_BUSY_POLL };
 
 static const char short_options[] = "p:f:s:u:g:nh";
 
@@ -33,6 +34,7 @@ static const struct option long_options[] = {
 	{ "nodaemon", no_argument, NULL, 'n' },
 	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
+	{ "busy-poll", required_argument, NULL, OPTION_BUSY_POLL },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -52,6 +54,8 @@ static const char help[] =
 	"  -n, --nodaemon           stay in the foreground, log to stderr\n"
 	"      --max-clients COUNT  serve at most so many connections at once (256)\n"
 	"      --threads COUNT      run at most so many requests at once (64)\n"
+	"      --busy-poll HOW      look for a client's next request before sleeping: auto\n"
+	"                           (where it pays), off, or for so many microseconds\n"
 	"  -h, --help               print this and exit\n"
 	"      --version            print the version and exit\n"
 	"\n"
@@ -122,6 +126,21 @@ static enum options_result parse_count(const char *name, const char *text, unsig
 	return OPTIONS_RUN;
 }
 
+static enum options_result parse_busy_poll(const char *text, uint32_t *limit)
+{
+	unsigned long number;
+
+	if (!strcmp(text, "auto"))
+		*limit = UINT32_MAX;
+	else if (!strcmp(text, "off"))
+		*limit = 0;
+	else if (parse_number(text, 0, MOST_BUSY_POLL, &number))
+		*limit = (uint32_t)number;
+	else
+		return wrong("--busy-poll '%s': give auto, off, or microseconds, at most %d", text, MOST_BUSY_POLL);
+	return OPTIONS_RUN;
+}
+
 static enum options_result parse_fd(const char *text, int *fd)
 {
 	unsigned long number;
@@ -158,6 +177,8 @@ static enum options_result parse_one(int option, const char *argument, struct op
 		return parse_count("--max-clients", argument, MOST_CLIENTS, &options->max_clients);
 	case OPTION_THREADS:
 		return parse_count("--threads", argument, MOST_THREADS, &options->threads);
+	case OPTION_BUSY_POLL:
+		return parse_busy_poll(argument, &options->busy_poll);
 	case 'h':
 		fputs(help, stdout);
 		return OPTIONS_DONE;
@@ -198,6 +219,7 @@ enum options_result options_parse(int count, char **arguments, struct options *o
 		.gid = (gid_t)-1,
 		.max_clients = DEFAULT_MAX_CLIENTS,
 		.threads = DEFAULT_THREADS,
+		.busy_poll = UINT32_MAX,
 	};
 	optind = 0; /* glibc's word for starting anew */
 	while ((option = getopt_long(count, arguments, short_options, long_options, NULL)) != -1) {

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 #include "common/log.h"
-#include "common/scoreboard.h"
+#include "worker/worker.h"
 
 struct worker_process {
 	pid_t pid;   /* 0: none */
@@ -30,11 +30,11 @@ struct worker_events {
 };
 
 /*
- * Forks a worker for the export `export_fd`, which stays the caller's, with `threads` reactors at most. Returns 0 or
- * -errno after logging.
+ * Forks a worker with `setup`, in which the channel and the log are left to this function; its export_fd stays the
+ * caller's. Returns 0 or -errno after logging.
  */
-int worker_process_start(struct worker_process *worker, struct event_base *base, int export_fd, unsigned threads,
-                         const struct scoreboard *scoreboard, const struct worker_events *events, void *context);
+int worker_process_start(struct worker_process *worker, struct event_base *base, const struct worker_setup *setup,
+                         const struct worker_events *events, void *context);
 
 /*
  * Hands it a connection: the one in `slot`, of which `fd` is the monitor's copy. Returns 0 or -errno; -EAGAIN: the

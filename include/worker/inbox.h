@@ -35,7 +35,8 @@ struct inbox {
 /* A reactor's view of one connection's new bytes, valid while it serves that one. */
 struct window {
 	size_t at, end; /* not dealt with: bytes[at] to bytes[end - 1] */
-	bool drained;   /* there was no more in the socket */
+	bool all;       /* the last look showed all that was in the socket */
+	bool drained;   /* and there is no need to look again before the next edge */
 	char bytes[PROXYFS_MESSAGE_MAX];
 };
 

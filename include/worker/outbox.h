@@ -24,7 +24,8 @@ struct outbox {
 enum outbox_result {
 	OUTBOX_SENT,
 	OUTBOX_WAITS, /* part of it, or all, is kept: call outbox_flush() when the socket is writable */
-	OUTBOX_GONE,  /* the peer is gone, or there is no memory to keep it in */
+	OUTBOX_GONE,  /* the peer is gone */
+	OUTBOX_NO_MEMORY, /* to keep it in */
 };
 
 void outbox_init(struct outbox *outbox, int socket, struct mmsghdr *sending);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "worker/connection.h"
+#include "worker/poller.h"
 
 struct reactor;
 
@@ -19,6 +20,7 @@ struct client {
 	struct connection connection;
 	struct reactor *reactor;
 	struct event event;  /* readable, or writable while a reply waits */
+	struct poller poller;
 	struct client *next; /* in its reactor's list, or inbox */
 	enum connection_state state;
 	int channel; /* to tell the monitor that it is over */

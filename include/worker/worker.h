@@ -10,6 +10,7 @@ struct worker_setup {
 	int channel;    /* to the monitor */
 	int log_fd;     /* becomes stderr */
 	unsigned threads; /* reactors at most */
+	uint32_t busy_poll; /* poller_configure() */
 	struct scoreboard scoreboard;
 };
 

@@ -276,8 +276,14 @@ static const struct worker_events worker_events = {
 
 static int start_worker(struct monitor *monitor)
 {
-	return worker_process_start(&monitor->worker, monitor->base, monitor->export_fd, monitor->limits.threads,
-	                            &monitor->custody.scoreboard, &worker_events, monitor);
+	const struct worker_setup setup = {
+		.export_fd = monitor->export_fd,
+		.threads = monitor->limits.threads,
+		.busy_poll = monitor->options->busy_poll,
+		.scoreboard = monitor->custody.scoreboard,
+	};
+
+	return worker_process_start(&monitor->worker, monitor->base, &setup, &worker_events, monitor);
 }
 
 /* --- the start ----------------------------------------------------------------------------------------------- */

@@ -117,9 +117,10 @@ static int watch(struct worker_process *worker, struct event_base *base)
 	return 0;
 }
 
-int worker_process_start(struct worker_process *worker, struct event_base *base, int export_fd, unsigned threads,
-                         const struct scoreboard *scoreboard, const struct worker_events *events, void *context)
+int worker_process_start(struct worker_process *worker, struct event_base *base, const struct worker_setup *setup,
+                         const struct worker_events *events, void *context)
 {
+	struct worker_setup complete = *setup;
 	AUTO_CLOSE int worker_channel = -1;
 	AUTO_CLOSE int worker_log = -1;
 	int channel[2], log[2];
@@ -138,9 +139,9 @@ int worker_process_start(struct worker_process *worker, struct event_base *base,
 		error = watch(worker, base);
 	}
 	if (!error) {
-		worker->pid = fork_worker(&(struct worker_setup){ .export_fd = export_fd, .channel = worker_channel,
-		                                                  .log_fd = worker_log, .threads = threads,
-		                                                  .scoreboard = *scoreboard });
+		complete.channel = worker_channel;
+		complete.log_fd = worker_log;
+		worker->pid = fork_worker(&complete);
 		error = worker->pid < 0 ? (int)worker->pid : 0;
 	}
 	if (error) {

@@ -81,6 +81,9 @@ enum connection_state connection_replied(struct connection *connection, enum out
 	case OUTBOX_WAITS:
 		slot_store(connection->slot->partly, connection->outbox.partly);
 		return CONNECTION_WRITES;
+	case OUTBOX_NO_MEMORY:
+		connection_log_cut(connection, "out of memory for a reply that it does not read");
+		break;
 	case OUTBOX_GONE:
 		break;
 	}

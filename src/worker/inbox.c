@@ -86,7 +86,7 @@ void inbox_drain(struct inbox *inbox)
 void window_open(struct window *window)
 {
 	window->at = window->end = 0;
-	window->drained = false;
+	window->all = window->drained = false;
 }
 
 void inbox_close_window(struct inbox *inbox, struct window *window)
@@ -108,7 +108,8 @@ static ssize_t look(struct inbox *inbox, struct window *window)
 	if (got < 0)
 		return -errno;
 	window->end = (size_t)got;
-	window->drained = (size_t)got < sizeof window->bytes && !inbox->hung_up;
+	window->all = (size_t)got < sizeof window->bytes;
+	window->drained = window->all && !inbox->hung_up;
 	return got;
 }
 
@@ -241,7 +242,7 @@ enum inbox_result inbox_next(struct inbox *inbox, struct window *window, struct 
 
 		if (result != INBOX_EMPTY)
 			return result;
-		if (window->at < window->end && (window->drained || inbox->partial_size)) {
+		if (window->at < window->end && (window->all || inbox->partial_size)) {
 			result = next_partial(inbox, window, message, reason, size);
 			if (result != INBOX_EMPTY)
 				return result;

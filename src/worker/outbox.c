@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include <proxyfs/codec.h>
+
 #include "common/descriptor.h"
 
 void outbox_init(struct outbox *outbox, int socket, struct mmsghdr *sending)
@@ -60,12 +62,18 @@ static bool peer_gone(ssize_t error)
 	return error == -EPIPE || error == -ECONNRESET || error == -ENOTCONN;
 }
 
+/* The kernel would take the bytes but not the descriptor: the request has failed, not the connection. */
+static bool is_refusal(ssize_t sent, int fd)
+{
+	return sent < 0 && fd >= 0 && sent != -EAGAIN && !peer_gone(sent);
+}
+
 /* Keeps what the socket did not take, and the descriptor if it did not go. */
 static enum outbox_result keep(struct outbox *outbox, struct dispatch_reply *reply, size_t sent)
 {
 	outbox->unsent = malloc(reply->size - sent);
 	if (!outbox->unsent)
-		return OUTBOX_GONE;
+		return OUTBOX_NO_MEMORY;
 	memcpy(outbox->unsent, reply->bytes + sent, reply->size - sent);
 	outbox->size = reply->size - sent;
 	outbox->done = 0;
@@ -80,8 +88,7 @@ enum outbox_result outbox_send(struct outbox *outbox, enum proxyfs_op op, struct
 	ssize_t sent = send_some(outbox, reply->bytes, reply->size, reply->fd);
 	enum outbox_result result = OUTBOX_SENT;
 
-	/* The kernel would take the bytes but not the descriptor: the request has failed, not the connection. */
-	if (sent < 0 && reply->fd >= 0 && sent != -EAGAIN && !peer_gone(sent)) {
+	if (is_refusal(sent, reply->fd)) {
 		descriptor_close(&reply->fd);
 		dispatch_failure(op, (int32_t)sent, reply);
 		sent = send_some(outbox, reply->bytes, reply->size, -1);
@@ -97,13 +104,29 @@ enum outbox_result outbox_send(struct outbox *outbox, enum proxyfs_op op, struct
 	return result;
 }
 
+/* What waits is an fd reply, and the kernel does not take the descriptor: the failure goes in its place. */
+static void fail_unsent(struct outbox *outbox, int32_t status)
+{
+	descriptor_close(&outbox->fd);
+	proxyfs_encode_reply(PROXYFS_OPEN, &(struct proxyfs_reply){ .status = status }, outbox->unsent, outbox->size);
+}
+
+static ssize_t send_unsent(struct outbox *outbox)
+{
+	return send_some(outbox, outbox->unsent + outbox->done, outbox->size - outbox->done, outbox->fd);
+}
+
 enum outbox_result outbox_flush(struct outbox *outbox)
 {
 	ssize_t sent;
 
 	if (!outbox->unsent)
 		return OUTBOX_SENT;
-	sent = send_some(outbox, outbox->unsent + outbox->done, outbox->size - outbox->done, outbox->fd);
+	sent = send_unsent(outbox);
+	if (is_refusal(sent, outbox->fd)) {
+		fail_unsent(outbox, (int32_t)sent);
+		sent = send_unsent(outbox);
+	}
 	if (sent == -EAGAIN)
 		return OUTBOX_WAITS;
 	if (sent < 0)

@@ -21,6 +21,9 @@
 /* A handler's deepest stack is a few KiB; what is large lies in the room below. */
 #define STACK_SIZE (256 * 1024)
 
+/* Requests in a row that are found by looking, before the event loop gets its turn. */
+#define LOOKS_MOST 64
+
 /* How long what has been dealt with may lie in a socket that its client has ceased to send to. */
 static const struct timeval tidy_delay = { .tv_usec = 50000 };
 
@@ -143,6 +146,43 @@ static void go_on(struct client *client, enum connection_state state)
 	}
 }
 
+static uint64_t requests_of(const struct client *client)
+{
+	return slot_load(client->connection.slot->requests);
+}
+
+/* Looks for the next request for as long as that seems worth it. *state is that of the connection then. */
+static bool look_on(struct client *client, enum connection_state *state)
+{
+	uint64_t before = requests_of(client);
+	uint64_t now = scoreboard_now();
+	uint64_t deadline;
+
+	poller_request(&client->poller, slot_load(client->connection.slot->since));
+	deadline = poller_deadline(&client->poller, now);
+	if (!deadline)
+		return false;
+	do
+		*state = connection_serve(&client->connection, &client->reactor->room);
+	while (*state == CONNECTION_READS && requests_of(client) == before && scoreboard_now() < deadline);
+	poller_outcome(&client->poller, requests_of(client) != before);
+	return requests_of(client) != before;
+}
+
+static enum connection_state serve(struct client *client)
+{
+	uint64_t before = requests_of(client);
+	enum connection_state state = connection_serve(&client->connection, &client->reactor->room);
+
+	if (requests_of(client) == before || reactor_load(client->reactor) > 1)
+		return state;
+	/* The event loop has other things to attend to, if seldom. */
+	for (int looks = 0; state == CONNECTION_READS && looks < LOOKS_MOST; looks++)
+		if (!look_on(client, &state))
+			break;
+	return state;
+}
+
 static void on_client(evutil_socket_t fd, short what, void *argument)
 {
 	struct client *client = argument;
@@ -150,7 +190,9 @@ static void on_client(evutil_socket_t fd, short what, void *argument)
 	(void)fd;
 	if (what & EV_CLOSED)
 		client->connection.inbox.hung_up = true;
-	go_on(client, connection_serve(&client->connection, &client->reactor->room));
+	poller_awake();
+	go_on(client, serve(client));
+	poller_asleep();
 }
 
 /* Takes a client from the inbox into the loop. */

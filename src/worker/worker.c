@@ -76,6 +76,7 @@ static void take_connection(struct worker *worker, uint32_t index, int fd)
 		return;
 	}
 	client->channel = worker->setup->channel;
+	client->poller = (struct poller){ .replied = 0 };
 	if (slot_phase(slot) == SLOT_FREE)
 		state = connection_init(&client->connection, fd, slot) ? CONNECTION_ENDED : CONNECTION_READS;
 	else
@@ -219,6 +220,7 @@ _Noreturn void worker_run(const struct worker_setup *given)
 	if (sandbox_enter(setup.export_fd) || !sandbox_verify())
 		leave(&worker, EXIT_FAILURE);
 
+	poller_configure(setup.busy_poll);
 	error = prepare(&worker);
 	if (error || !pick_reactor(&worker)) {
 		log_error("cannot start the worker: %s", strerror(error ? -error : ENOMEM));

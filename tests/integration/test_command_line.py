@@ -9,8 +9,8 @@ import pytest
 from support.helper import ROOT, Helper
 from support.launch import run
 
-OPTIONS = ["-p", "--path", "-s", "--socket", "-f", "--fd", "-u", "--uid", "-g", "--gid", "-n", "--nodaemon", "-h", "--help"]
-OPTIONS += ["--version", "--max-clients", "--threads"]
+OPTIONS = ["-p", "--path", "-s", "--socket", "-f", "--fd", "-u", "--uid", "-g", "--gid", "-n", "--nodaemon"]
+OPTIONS += ["--max-clients", "--threads", "-h", "--help", "--version"]
 
 USAGE_ERROR = 2
 LONGEST_NAME = 107  # of a socket: sun_path with its terminating NUL, unix(7)

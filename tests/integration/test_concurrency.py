@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from support.expect import descriptor, fails
+from support.wire import STAT, Op, Stat, decode
 
 ROUNDS = 100
 
@@ -61,14 +62,15 @@ def test_each_client_sees_at_once_what_another_did(clients, export):
 
 
 def test_requests_of_three_clients_interleaved(clients, export):
-    """All requests are under way before the first reply is read, on each client in another order."""
+    """All requests are under way before the first reply is read, and replies are read in another order."""
     for round_ in range(ROUNDS):
         for number, client in enumerate(clients):
-            client.send_raw(b"")
-            client.mkdir(f"//d{number}-{round_}", 0o700 + number, uid=number, gid=number)
+            client.send(Op.MKDIR, uid=number, gid=number, path=f"//d{number}-{round_}", mode=0o700 + number)
+            client.send(Op.LSTAT, path=f"//d{number}-{round_}")
         for number, client in reversed(list(enumerate(clients))):
-            seen = client.lstat(f"//d{(number + 1) % 3}-{round_}")
-            assert seen.mode == stat.S_IFDIR | 0o700 + (number + 1) % 3
+            client.recv_status()
+            seen = decode(Stat, STAT, client.recv_data())
+            assert (seen.mode, seen.uid) == (stat.S_IFDIR | 0o700 + number, number)
     assert len(os.listdir(export)) == 3 * ROUNDS
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """As a daemon: the caller goes on when clients can connect, not before, and nothing of the caller's is kept."""
 
-import fcntl
 import os
 import socket
 import stat
@@ -10,12 +9,11 @@ import struct
 import pytest
 from support import proc
 from support.helper import wait_for
-from support.launch import Daemon
+from support.launch import Daemon, under_number
 from support.wire import Client
 
 
 CREDENTIALS = struct.Struct("=iII")  # pid, uid, gid
-HIGH = 100  # a descriptor that is not in use here
 
 
 @pytest.fixture
@@ -89,11 +87,17 @@ def test_daemon_is_who_accepts(daemon, run_directory):
     assert CREDENTIALS.unpack(peer)[0] == daemon.pid
 
 
+def daemon_with(inherited, fd, export):
+    """A daemon that finds the socket `inherited` under the number `fd`."""
+    with under_number(fd, inherited) as options:
+        return Daemon("--path", export, "--fd", fd, **options)
+
+
 @pytest.mark.parametrize("fd", [0, 1, 2, 9])
-def test_connected_socket_as_any_descriptor(export, tmp_path, fd):
+def test_connected_socket_as_any_descriptor(export, fd):
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        with daemon_with(theirs, fd, export, tmp_path) as daemon:
+        with daemon_with(theirs, fd, export) as daemon:
             theirs.close()
             assert os.readlink(f"/proc/{daemon.pid}/cwd") == "/"
             assert_serves(Client(ours), export)
@@ -106,20 +110,9 @@ def test_listening_socket_as_any_descriptor(export, tmp_path, fd):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(name))
         listener.listen()
-        with daemon_with(listener, fd, export, tmp_path) as daemon:
+        with daemon_with(listener, fd, export) as daemon:
             listener.close()
             assert_serves(Client.connect(name), export)
             assert_serves(Client.connect(name), export)
             assert daemon.stop() == 0
     assert stat.S_ISSOCK(os.lstat(name).st_mode), "it was not the helper who gave it its name"
-
-
-def daemon_with(inherited, fd, export, directory):
-    """A daemon to which a shell gives an inherited socket under the number `fd`."""
-    passed = fcntl.fcntl(inherited, fcntl.F_DUPFD_CLOEXEC, HIGH)
-    script = directory / "launcher"
-    script.write_text(f'exec "$@" {fd}<&{passed} {passed}<&-\n')
-    try:
-        return Daemon("--path", export, "--fd", fd, prefix=("bash", script), pass_fds=[passed])
-    finally:
-        os.close(passed)

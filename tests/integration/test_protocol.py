@@ -76,7 +76,7 @@ def test_data_replies(client):
 def test_descriptor_reply_is_one_int_that_nothing_is_joined_to(client):
     client.send_raw(request(Op.OPEN, path="//file", flags=0) + request(Op.LSTAT, path="//file"))
     client.send_raw(request(Op.OPEN, path="//missing", flags=0))
-    data, descriptors = client._receive(4096)
+    data, descriptors = client.receive(4096)
     for fd in descriptors:
         os.close(fd)
     assert (data, len(descriptors)) == (struct.pack("=i", DESCRIPTOR_FOLLOWS), 1)

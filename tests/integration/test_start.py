@@ -10,7 +10,7 @@ from support.launch import run
 from support.public import public_directory
 
 FAILED = 1
-AS_ROOT = "start the helper as root"
+AS_ROOT = "start it as root"
 
 
 @pytest.fixture(params=[(), ("--nodaemon",)], ids=["daemon", "foreground"])
@@ -163,7 +163,7 @@ def test_start_without_a_privilege_names_it(mode, missing):
         before = tree(place)
         name = place / "s"
         args = (*mode, "--path", place / "export", "--socket", name)
-        assert_fails(run(*args, prefix=prefix, binary=place / "helper"), "confine", named)
+        assert_fails(run(*args, prefix=prefix, binary=place / "helper"), named)
         assert tree(place) == before
 
 
@@ -182,7 +182,7 @@ NO_SOCKETS_FOR_IT = {
 def test_descriptor_that_cannot_be_served(mode, export, kind):
     with NO_SOCKETS_FOR_IT[kind]() as inherited:
         fd = inherited.fileno()
-        assert_fails(run(*mode, "--path", export, "--fd", fd, pass_fds=[fd]), f"--fd {fd}", "socket")
+        assert_fails(run(*mode, "--path", export, "--fd", fd, pass_fds=[fd]), f"--fd {fd}")
 
 
 def test_descriptor_that_is_closed(mode, export):

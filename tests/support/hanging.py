@@ -17,8 +17,6 @@ import threading
 
 import pytest
 
-from .helper import wait_for
-
 LOOKUP, FORGET, GETATTR, INIT, INTERRUPT, BATCH_FORGET = 1, 2, 3, 26, 36, 42
 WITHOUT_REPLY = (FORGET, INTERRUPT, BATCH_FORGET)
 MNT_DETACH = 2
@@ -66,10 +64,6 @@ class HangingFileSystem:
         """From now on names are looked up, and none exists."""
         self._answering = threading.Thread(target=self._answer_all)
         self._answering.start()
-
-    def hangs(self):
-        """Waits until a request is there to be read, and hangs because nobody does."""
-        wait_for(lambda: select.select([self._device], [], [], 0)[0], what="a hanging request")
 
     def _introduce(self):
         """The handshake, and the attributes for whoever looks first: another process, because this one answers."""

@@ -3,6 +3,7 @@
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import shlex
 import signal
@@ -13,22 +14,19 @@ from .helper import OURS, wait_for
 
 PR_SET_CHILD_SUBREAPER = 36
 START_TIMEOUT = 15.0
+HIGH = 100  # a descriptor that is not in use
 
 
-def launcher(directory, script):
-    """A program that runs lines of shell before it becomes the helper: for Helper's `binary`.
-
-    `exec` in the last line puts a command such as setpriv before the helper: script="exec setpriv --clear-groups".
-    """
+def launcher(directory, preparation="", prefix=""):
+    """A program that becomes the helper after some shell, through a command like setpriv; for Helper's `binary`."""
     path = directory / "launcher"
-    start = script if script.startswith("exec ") else f"{script}\nexec"
-    path.write_text(f'#!/bin/sh -e\n{start} {shlex.quote(OURS)} "$@"\n')
+    path.write_text(f'#!/bin/sh -e\n{preparation}\nexec {prefix} {shlex.quote(OURS)} "$@"\n')
     path.chmod(0o755)
     return str(path)
 
 
 def run(*args, prefix=(), binary=OURS, **options):
-    """Runs a helper that returns at once, one that fails or becomes a daemon; returns subprocess.CompletedProcess with text."""
+    """Runs a helper that returns at once: it fails, or becomes a daemon. Returns a CompletedProcess with text."""
     return subprocess.run(
         [*map(str, (*prefix, binary, *args))],
         stdin=subprocess.DEVNULL,
@@ -38,6 +36,16 @@ def run(*args, prefix=(), binary=OURS, **options):
         check=False,
         **options,
     )
+
+
+@contextlib.contextmanager
+def under_number(fd, inherited):
+    """For run() and Popen: a command that hands `inherited` over, under the number `fd`, to what it executes."""
+    passed = fcntl.fcntl(inherited, fcntl.F_DUPFD_CLOEXEC, HIGH)
+    try:
+        yield {"prefix": ("bash", "-c", f'exec "$@" {fd}<&{passed} {passed}<&-', "bash"), "pass_fds": [passed]}
+    finally:
+        os.close(passed)
 
 
 class Daemon:

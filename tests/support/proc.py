@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What /proc tells about processes and their threads: the kernel's word, not the program's."""
 
+import contextlib
 import os
 import pathlib
+import resource
 
 from .helper import wait_for
 
@@ -41,11 +43,23 @@ def children(pid):
     return {int(child) for task in tasks for child in _read(task / "children").split()}
 
 
+def _thread_names(pid):
+    """Names by thread id; a thread that ends meanwhile is left out."""
+    names = {}
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            names[int(task)] = name(f"{pid}/task/{task}")
+    return names
+
+
 def threads(pid):
-    """Thread ids by thread name. The names must differ."""
-    found = [(name(f"{pid}/task/{task}"), int(task)) for task in os.listdir(f"/proc/{pid}/task")]
-    assert len(dict(found)) == len(found), f"two threads of one name: {found}"
-    return dict(found)
+    """Thread ids by thread name. A new thread has its creator's until it takes its own: that is waited for."""
+
+    def all_named():
+        names = _thread_names(pid)
+        return names if len(set(names.values())) == len(names) else None
+
+    return {title: task for task, title in wait_for(all_named, what="threads with different names").items()}
 
 
 def reactors(pid):
@@ -83,3 +97,9 @@ def descriptors(pid):
     """What each descriptor refers to, by number, as /proc names it."""
     directory = f"/proc/{pid}/fd"
     return {int(number): os.readlink(f"{directory}/{number}") for number in os.listdir(directory)}
+
+
+def limit_descriptors(pid, count):
+    """Its soft limit, RLIMIT_NOFILE: every descriptor that it gets from now on is smaller than `count`."""
+    _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (count, hard))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A place that every user can reach: pytest's directories are root's alone, and so may be where the helper was built."""
+"""A place that every user can reach: pytest's directories are root's alone, and so may be the one of the build."""
 
 import contextlib
 import pathlib

@@ -219,7 +219,7 @@ class Client:
     def send(self, op, *, nul=None, **fields):
         self.send_raw(request(op, nul=nul, **fields))
 
-    def _receive(self, count):
+    def receive(self, count):
         """At most `count` bytes and the descriptors that came with them, which are close-on-exec."""
         data, ancillary, flags, _ = self.sock.recvmsg(count, socket.CMSG_SPACE(64), socket.MSG_CMSG_CLOEXEC)
         descriptors = array.array("i")
@@ -238,7 +238,7 @@ class Client:
         """`count` bytes that carry no descriptor."""
         data = b""
         while len(data) < count:
-            more, descriptors = self._receive(count - len(data))
+            more, descriptors = self.receive(count - len(data))
             if descriptors:
                 close_all(descriptors)
                 raise MalformedReply("a descriptor with a reply that has none")
@@ -248,7 +248,7 @@ class Client:
     def expect_reset(self):
         """Waits until the helper has cut this connection: ECONNRESET, and never a byte or an end of file."""
         try:
-            data, descriptors = self._receive(1)
+            data, descriptors = self.receive(1)
         except ConnectionResetError:
             return
         close_all(descriptors)
@@ -288,7 +288,7 @@ class Client:
 
     def recv_fd(self):
         """The descriptor of an fd reply: one int and one descriptor in one piece; raises RemoteError for -errno."""
-        data, descriptors = self._receive(4)
+        data, descriptors = self.receive(4)
         try:
             if len(data) != 4:
                 raise MalformedReply(f"an fd reply in pieces: {data!r}")
