@@ -7,6 +7,7 @@
 #define WORKER_REACTOR_H
 
 #include <event2/event_struct.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,17 +27,26 @@ struct client {
 	int channel; /* to tell the monitor that it is over */
 };
 
+/* What a reactor knows of the main thread. */
+struct reactor_owner {
+	int attention_fd;      /* eventfd(2), raised when a reactor has ended, and when `untidy` becomes true */
+	_Atomic bool *untidy; /* a connection was left untidy (connection_is_untidy()) since this was false */
+};
+
 /*
  * Starts reactor `number` (thread "vph-reactor-N"), which checks its confinement before it does anything else.
- * `finished_fd` is an eventfd(2) that is raised when the thread ends. Returns 0, or -errno after logging.
+ * `owner` must outlive it. Returns 0, or -errno after logging.
  */
-int reactor_start(unsigned number, int finished_fd, struct reactor **reactor);
+int reactor_start(unsigned number, const struct reactor_owner *owner, struct reactor **reactor);
 
 /* The connections it has, or will have when it looks into its inbox. From any thread. */
 unsigned reactor_load(const struct reactor *reactor);
 
 /* Gives it a client whose connection is initialised and in the given state. From the worker's main thread. */
 void reactor_give(struct reactor *reactor, struct client *client, enum connection_state state);
+
+/* Asks it to tidy its connections. From any thread. */
+void reactor_tidy(struct reactor *reactor);
 
 /* Asks it to end once its clients have their replies. From any thread; returns at once. */
 void reactor_stop(struct reactor *reactor);

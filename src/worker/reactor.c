@@ -24,14 +24,11 @@
 /* Requests in a row that are found by looking, before the event loop gets its turn. */
 #define LOOKS_MOST 64
 
-/* How long what has been dealt with may lie in a socket that its client has ceased to send to. */
-static const struct timeval tidy_delay = { .tv_usec = 50000 };
-
 struct reactor {
 	unsigned number;
 	pthread_t thread;
 	sem_t verified; /* posted once the thread has found itself confined */
-	int finished_fd;
+	const struct reactor_owner *owner;
 
 	struct event_base *base;
 	struct event *wakeup;
@@ -39,9 +36,6 @@ struct reactor {
 
 	pthread_mutex_t lock; /* of the inbox */
 	struct client *inbox;
-
-	struct event *tidy; /* timer */
-	bool tidy_soon;     /* it is running */
 
 	_Atomic unsigned load;
 	_Atomic bool stopping, finished;
@@ -86,25 +80,25 @@ static int watch(struct client *client, enum connection_state state)
 	return event_add(&client->event, NULL);
 }
 
-static void on_tidy(evutil_socket_t fd, short what, void *argument)
+/*
+ * A timer in our own loop would have the kernel set one for each sleep, which costs more than a request where the core
+ * is a virtual one. So it is the main thread that has the timer, for all.
+ */
+static void note_untidiness(const struct client *client)
 {
-	struct reactor *reactor = argument;
+	const struct reactor_owner *owner = client->reactor->owner;
 
-	(void)fd;
-	(void)what;
-	reactor->tidy_soon = false;
+	if (!connection_is_untidy(&client->connection) || atomic_load_explicit(owner->untidy, memory_order_relaxed))
+		return;
+	if (!atomic_exchange(owner->untidy, true))
+		eventfd_write(owner->attention_fd, 1);
+}
+
+static void tidy(struct reactor *reactor)
+{
 	for (struct client *client = reactor->clients; client; client = client->next)
 		if (connection_is_untidy(&client->connection))
 			connection_tidy(&client->connection);
-}
-
-static void tidy_soon(struct client *client)
-{
-	struct reactor *reactor = client->reactor;
-
-	if (reactor->tidy_soon || !connection_is_untidy(&client->connection))
-		return;
-	reactor->tidy_soon = !evtimer_add(reactor->tidy, &tidy_delay);
 }
 
 /* While the reactor ends, a client stays for the reply that it is owed, no longer. */
@@ -132,7 +126,7 @@ static void go_on(struct client *client, enum connection_state state)
 		end_if_idle(reactor);
 		return;
 	}
-	tidy_soon(client);
+	note_untidiness(client);
 	if (state == CONNECTION_HAS_MORE) {
 		event_active(&client->event, EV_READ, 0);
 		state = CONNECTION_READS;
@@ -235,6 +229,7 @@ static void on_wakeup(evutil_socket_t fd, short what, void *argument)
 		next = client->next;
 		welcome(reactor, client);
 	}
+	tidy(reactor);
 	if (atomic_load(&reactor->stopping))
 		say_goodbye(reactor);
 }
@@ -242,7 +237,7 @@ static void on_wakeup(evutil_socket_t fd, short what, void *argument)
 static void *reactor_main(void *argument)
 {
 	struct reactor *reactor = argument;
-	int finished_fd = reactor->finished_fd;
+	int attention_fd = reactor->owner->attention_fd;
 	char name[16];
 
 	snprintf(name, sizeof name, "vph-reactor-%u", reactor->number);
@@ -254,11 +249,10 @@ static void *reactor_main(void *argument)
 	event_base_dispatch(reactor->base);
 
 	event_free(reactor->wakeup);
-	event_free(reactor->tidy);
 	event_base_free(reactor->base);
 	close(reactor->wakeup_fd);
 	atomic_store(&reactor->finished, true);
-	eventfd_write(finished_fd, 1);
+	eventfd_write(attention_fd, 1);
 	return NULL;
 }
 
@@ -303,8 +297,7 @@ static int prepare(struct reactor *reactor)
 	if (!reactor->base || reactor->wakeup_fd < 0)
 		return -ENOMEM;
 	reactor->wakeup = event_new(reactor->base, reactor->wakeup_fd, EV_READ | EV_PERSIST, on_wakeup, reactor);
-	reactor->tidy = evtimer_new(reactor->base, on_tidy, reactor);
-	if (!reactor->wakeup || !reactor->tidy || event_add(reactor->wakeup, NULL))
+	if (!reactor->wakeup || event_add(reactor->wakeup, NULL))
 		return -ENOMEM;
 	return start_thread(reactor);
 }
@@ -313,8 +306,6 @@ static void discard(struct reactor *reactor)
 {
 	if (reactor->wakeup)
 		event_free(reactor->wakeup);
-	if (reactor->tidy)
-		event_free(reactor->tidy);
 	if (reactor->base)
 		event_base_free(reactor->base);
 	if (reactor->wakeup_fd >= 0)
@@ -322,7 +313,7 @@ static void discard(struct reactor *reactor)
 	free(reactor);
 }
 
-int reactor_start(unsigned number, int finished_fd, struct reactor **reactor)
+int reactor_start(unsigned number, const struct reactor_owner *owner, struct reactor **reactor)
 {
 	struct reactor *made = calloc(1, sizeof *made);
 	int error;
@@ -330,7 +321,7 @@ int reactor_start(unsigned number, int finished_fd, struct reactor **reactor)
 	if (!made)
 		return -ENOMEM;
 	made->number = number;
-	made->finished_fd = finished_fd;
+	made->owner = owner;
 	made->wakeup_fd = -1;
 	pthread_mutex_init(&made->lock, NULL);
 	sem_init(&made->verified, 0, 0);
@@ -361,6 +352,11 @@ void reactor_give(struct reactor *reactor, struct client *client, enum connectio
 	client->next = reactor->inbox;
 	reactor->inbox = client;
 	pthread_mutex_unlock(&reactor->lock);
+	eventfd_write(reactor->wakeup_fd, 1);
+}
+
+void reactor_tidy(struct reactor *reactor)
+{
 	eventfd_write(reactor->wakeup_fd, 1);
 }
 

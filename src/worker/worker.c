@@ -24,14 +24,19 @@
 /* How long replies may take after a stop; the monitor, which has promised to be gone in 5 s, waits a little longer. */
 static const struct timeval stop_time = { .tv_sec = 4 };
 
+/* How long, twice at most, what has been dealt with may lie in the socket of a client that sends nothing more. */
+static const struct timeval tidy_interval = { .tv_usec = 50000 };
+
 struct worker {
 	const struct worker_setup *setup;
 	struct event_base *base;
-	struct event *channel_event, *finished_event, *deadline;
-	int finished_fd; /* eventfd: a reactor has finished */
+	struct event *channel_event, *attention_event, *deadline, *tidy;
+	struct reactor_owner owner; /* that is us */
+	_Atomic bool untidy;
 	struct reactor **reactors;
 	unsigned reactor_count;
 	struct client *clients; /* one for each slot */
+	uint64_t *requests;     /* of each slot, when it was looked at for tidiness last */
 	struct dispatch_reply settlement;
 	bool stopping;
 };
@@ -53,7 +58,7 @@ static struct reactor *pick_reactor(struct worker *worker)
 			best = worker->reactors[i];
 
 	if ((!best || reactor_load(best) > 0) && worker->reactor_count < worker->setup->threads &&
-	    !reactor_start(worker->reactor_count + 1, worker->finished_fd, &worker->reactors[worker->reactor_count]))
+	    !reactor_start(worker->reactor_count + 1, &worker->owner, &worker->reactors[worker->reactor_count]))
 		best = worker->reactors[worker->reactor_count++];
 	return best;
 }
@@ -108,7 +113,41 @@ static void begin_stop(struct worker *worker)
 		reactor_stop(worker->reactors[i]);
 }
 
-static void on_finished(evutil_socket_t fd, short what, void *argument)
+/*
+ * Whether a connection is untidy and was so, without a request since, when it was looked at last: then its client has
+ * fallen silent, or waits for room to send.
+ */
+static bool is_left_untidy(struct worker *worker, uint32_t index, bool *untidy)
+{
+	const struct slot *slot = &worker->setup->scoreboard.slots[index];
+	uint64_t before = worker->requests[index];
+
+	if (!worker->clients[index].reactor || slot_phase(slot) == SLOT_CLOSED || slot_kept(slot) <= 1)
+		return false;
+	*untidy = true;
+	worker->requests[index] = slot_load(slot->requests);
+	return worker->requests[index] == before;
+}
+
+/* Goes on for as long as there is something to tidy. Idle clients cost no wake-up. */
+static void on_tidy(evutil_socket_t fd, short what, void *argument)
+{
+	struct worker *worker = argument;
+	bool untidy = false;
+
+	(void)fd;
+	(void)what;
+	atomic_store(&worker->untidy, false);
+	for (uint32_t i = 0; i < worker->setup->scoreboard.count; i++)
+		if (is_left_untidy(worker, i, &untidy))
+			reactor_tidy(worker->clients[i].reactor);
+	if (untidy) {
+		atomic_store(&worker->untidy, true);
+		evtimer_add(worker->tidy, &tidy_interval);
+	}
+}
+
+static void on_attention(evutil_socket_t fd, short what, void *argument)
 {
 	struct worker *worker = argument;
 	eventfd_t raised;
@@ -117,6 +156,8 @@ static void on_finished(evutil_socket_t fd, short what, void *argument)
 	eventfd_read(fd, &raised);
 	if (worker->stopping && all_finished(worker))
 		leave(worker, EXIT_SUCCESS);
+	if (atomic_load(&worker->untidy) && !evtimer_pending(worker->tidy, NULL))
+		evtimer_add(worker->tidy, &tidy_interval);
 }
 
 /* What hangs in the kernel is answered here, and every socket closed: the threads' exit may be far away. */
@@ -166,17 +207,20 @@ static int prepare(struct worker *worker)
 	const struct worker_setup *setup = worker->setup;
 
 	worker->base = event_base_new();
-	worker->finished_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	worker->owner = (struct reactor_owner){ eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), &worker->untidy };
+	worker->requests = calloc(setup->scoreboard.count, sizeof *worker->requests);
 	worker->clients = calloc(setup->scoreboard.count, sizeof *worker->clients);
 	worker->reactors = calloc(setup->threads, sizeof(struct reactor *));
-	if (!worker->base || worker->finished_fd < 0 || !worker->clients || !worker->reactors)
+	if (!worker->base || worker->owner.attention_fd < 0 || !worker->clients || !worker->requests || !worker->reactors)
 		return -ENOMEM;
 
 	worker->channel_event = event_new(worker->base, setup->channel, EV_READ | EV_PERSIST, on_channel, worker);
-	worker->finished_event = event_new(worker->base, worker->finished_fd, EV_READ | EV_PERSIST, on_finished, worker);
+	worker->attention_event =
+		event_new(worker->base, worker->owner.attention_fd, EV_READ | EV_PERSIST, on_attention, worker);
 	worker->deadline = evtimer_new(worker->base, on_deadline, worker);
-	if (!worker->channel_event || !worker->finished_event || !worker->deadline ||
-	    event_add(worker->channel_event, NULL) || event_add(worker->finished_event, NULL))
+	worker->tidy = evtimer_new(worker->base, on_tidy, worker);
+	if (!worker->channel_event || !worker->attention_event || !worker->deadline || !worker->tidy ||
+	    event_add(worker->channel_event, NULL) || event_add(worker->attention_event, NULL))
 		return -ENOMEM;
 	return 0;
 }

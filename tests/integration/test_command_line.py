@@ -10,7 +10,7 @@ from support.helper import ROOT, Helper
 from support.launch import run
 
 OPTIONS = ["-p", "--path", "-s", "--socket", "-f", "--fd", "-u", "--uid", "-g", "--gid", "-n", "--nodaemon"]
-OPTIONS += ["--max-clients", "--threads", "-h", "--help", "--version"]
+OPTIONS += ["--max-clients", "--threads", "--busy-poll", "-h", "--help", "--version"]
 
 USAGE_ERROR = 2
 LONGEST_NAME = 107  # of a socket: sun_path with its terminating NUL, unix(7)
@@ -65,6 +65,7 @@ for option, wrong_values in (
     ("--gid", NOT_IDS),
     ("--max-clients", NOT_COUNTS),
     ("--threads", NOT_COUNTS),
+    ("--busy-poll", [*NOT_NUMBERS, "1001", "on"]),
 ):
     for value in wrong_values:
         MISTAKES[f"{option} '{value}'"] = ((*COMPLETE, option, value), f"{option} '{value}'")
