@@ -9,6 +9,8 @@
 #ifndef WORKER_CONNECTION_H
 #define WORKER_CONNECTION_H
 
+#include <pthread.h>
+
 #include "common/scoreboard.h"
 #include "worker/dispatch.h"
 #include "worker/inbox.h"
@@ -19,6 +21,7 @@ struct connection_room {
 	struct window window;
 	struct dispatch_room dispatch;
 	struct dispatch_reply reply;
+	pthread_mutex_t *running; /* held by the reactor, but while it executes a request; NULL: there is none */
 };
 
 struct connection {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reactors: threads with an event base and connections of their own. A request is read, run and answered on the
- * reactor of its connection, and handed to nobody: a system call that does not return stops that reactor only.
+ * reactor of its connection, and handed to nobody: a system call that does not return stops that reactor only, and the other clients that it may have are moved to another.
  */
 #ifndef WORKER_REACTOR_H
 #define WORKER_REACTOR_H
@@ -29,8 +29,8 @@ struct client {
 
 /* What a reactor knows of the main thread. */
 struct reactor_owner {
-	int attention_fd;      /* eventfd(2), raised when a reactor has ended, and when `untidy` becomes true */
-	_Atomic bool *untidy; /* a connection was left untidy (connection_is_untidy()) since this was false */
+	int attention_fd;    /* eventfd(2), raised when a reactor has ended, and when `ticks` becomes true */
+	_Atomic bool *ticks; /* the main thread shall look now and then: a connection was left untidy, or waits for another */
 };
 
 /*
@@ -44,6 +44,15 @@ unsigned reactor_load(const struct reactor *reactor);
 
 /* Gives it a client whose connection is initialised and in the given state. From the worker's main thread. */
 void reactor_give(struct reactor *reactor, struct client *client, enum connection_state state);
+
+/* Whether it is in a system call for a request that it took before `since`, CLOCK_MONOTONIC in ns. */
+bool reactor_is_stuck(struct reactor *reactor, uint64_t since);
+
+/*
+ * If it is, takes all its clients but that one from it, for other reactors (reactor_give(), with their own state).
+ * Returns a list, linked by `next`, or NULL. From the worker's main thread.
+ */
+struct client *reactor_rescue(struct reactor *reactor, uint64_t since);
 
 /* Asks it to tidy its connections. From any thread. */
 void reactor_tidy(struct reactor *reactor);

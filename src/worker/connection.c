@@ -67,8 +67,12 @@ static bool execute(struct connection *connection, const struct message *message
 	slot_store(slot->partly, 0);
 	slot->sending.msg_len = 0;
 	slot_set_phase(slot, SLOT_EXECUTING);
+	if (room->running)
+		pthread_mutex_unlock(room->running);
 	dispatch((enum proxyfs_op)message->header.type, message->payload, message->header.size, &room->dispatch,
 	         &room->reply);
+	if (room->running)
+		pthread_mutex_lock(room->running);
 	return slot_claim_reply(slot);
 }
 

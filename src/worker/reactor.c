@@ -40,7 +40,12 @@ struct reactor {
 	_Atomic unsigned load;
 	_Atomic bool stopping, finished;
 
-	/* the thread's own */
+	/*
+	 * The thread's own, and its event base, while it holds `running`, which is always but while it executes a request
+	 * of `serving`: a system call that does not return must not keep what others need.
+	 */
+	pthread_mutex_t running;
+	struct client *serving;
 	struct client *clients;
 	struct connection_room room;
 };
@@ -84,13 +89,11 @@ static int watch(struct client *client, enum connection_state state)
  * A timer in our own loop would have the kernel set one for each sleep, which costs more than a request where the core
  * is a virtual one. So it is the main thread that has the timer, for all.
  */
-static void note_untidiness(const struct client *client)
+static void ask_for_ticks(const struct reactor *reactor)
 {
-	const struct reactor_owner *owner = client->reactor->owner;
+	const struct reactor_owner *owner = reactor->owner;
 
-	if (!connection_is_untidy(&client->connection) || atomic_load_explicit(owner->untidy, memory_order_relaxed))
-		return;
-	if (!atomic_exchange(owner->untidy, true))
+	if (!atomic_load_explicit(owner->ticks, memory_order_relaxed) && !atomic_exchange(owner->ticks, true))
 		eventfd_write(owner->attention_fd, 1);
 }
 
@@ -126,7 +129,8 @@ static void go_on(struct client *client, enum connection_state state)
 		end_if_idle(reactor);
 		return;
 	}
-	note_untidiness(client);
+	if (connection_is_untidy(&client->connection))
+		ask_for_ticks(reactor);
 	if (state == CONNECTION_HAS_MORE) {
 		event_active(&client->event, EV_READ, 0);
 		state = CONNECTION_READS;
@@ -180,12 +184,19 @@ static enum connection_state serve(struct client *client)
 static void on_client(evutil_socket_t fd, short what, void *argument)
 {
 	struct client *client = argument;
+	struct reactor *reactor = client->reactor;
+	enum connection_state state;
 
 	(void)fd;
 	if (what & EV_CLOSED)
 		client->connection.inbox.hung_up = true;
+	if (reactor_load(reactor) > 1)
+		ask_for_ticks(reactor); /* the others may need rescue from what this one asks */
 	poller_awake();
-	go_on(client, serve(client));
+	reactor->serving = client;
+	state = serve(client);
+	reactor->serving = NULL;
+	go_on(client, state);
 	poller_asleep();
 }
 
@@ -212,20 +223,26 @@ static void say_goodbye(struct reactor *reactor)
 	end_if_idle(reactor);
 }
 
-static void on_wakeup(evutil_socket_t fd, short what, void *argument)
+static struct client *empty_inbox(struct reactor *reactor)
 {
-	struct reactor *reactor = argument;
-	struct client *inbox, *next;
-	eventfd_t raised;
+	struct client *inbox;
 
-	(void)what;
-	eventfd_read(fd, &raised);
 	pthread_mutex_lock(&reactor->lock);
 	inbox = reactor->inbox;
 	reactor->inbox = NULL;
 	pthread_mutex_unlock(&reactor->lock);
+	return inbox;
+}
 
-	for (struct client *client = inbox; client; client = next) {
+static void on_wakeup(evutil_socket_t fd, short what, void *argument)
+{
+	struct reactor *reactor = argument;
+	struct client *next;
+	eventfd_t raised;
+
+	(void)what;
+	eventfd_read(fd, &raised);
+	for (struct client *client = empty_inbox(reactor); client; client = next) {
 		next = client->next;
 		welcome(reactor, client);
 	}
@@ -246,6 +263,7 @@ static void *reactor_main(void *argument)
 		_exit(EXIT_FAILURE);
 	sem_post(&reactor->verified);
 
+	pthread_mutex_lock(&reactor->running);
 	event_base_dispatch(reactor->base);
 
 	event_free(reactor->wakeup);
@@ -324,6 +342,8 @@ int reactor_start(unsigned number, const struct reactor_owner *owner, struct rea
 	made->owner = owner;
 	made->wakeup_fd = -1;
 	pthread_mutex_init(&made->lock, NULL);
+	pthread_mutex_init(&made->running, NULL);
+	made->room.running = &made->running;
 	sem_init(&made->verified, 0, 0);
 
 	error = prepare(made);
@@ -353,6 +373,60 @@ void reactor_give(struct reactor *reactor, struct client *client, enum connectio
 	reactor->inbox = client;
 	pthread_mutex_unlock(&reactor->lock);
 	eventfd_write(reactor->wakeup_fd, 1);
+}
+
+static bool is_stuck(const struct reactor *reactor, uint64_t since)
+{
+	const struct slot *slot = reactor->serving ? reactor->serving->connection.slot : NULL;
+
+	return slot && slot_phase(slot) == SLOT_EXECUTING && slot_load(slot->since) <= since;
+}
+
+/* All clients but the one that is being served, out of the loop. */
+static struct client *detach_others(struct reactor *reactor)
+{
+	struct client *others = empty_inbox(reactor), *next;
+
+	for (struct client *client = reactor->clients; client; client = next) {
+		next = client->next;
+		if (client == reactor->serving)
+			continue;
+		event_del(&client->event);
+		client->next = others;
+		others = client;
+	}
+	reactor->clients = reactor->serving;
+	reactor->serving->next = NULL;
+	return others;
+}
+
+/*
+ * The thread is in the middle of an event's callback, which may do with other events what it likes: so may we, in its
+ * place, while it cannot go on.
+ */
+struct client *reactor_rescue(struct reactor *reactor, uint64_t since)
+{
+	struct client *others = NULL;
+
+	if (reactor_load(reactor) < 2 || pthread_mutex_trylock(&reactor->running))
+		return NULL;
+	if (is_stuck(reactor, since))
+		others = detach_others(reactor);
+	pthread_mutex_unlock(&reactor->running);
+	for (struct client *client = others; client; client = client->next)
+		atomic_fetch_sub(&reactor->load, 1);
+	return others;
+}
+
+bool reactor_is_stuck(struct reactor *reactor, uint64_t since)
+{
+	bool stuck;
+
+	if (pthread_mutex_trylock(&reactor->running))
+		return false;
+	stuck = is_stuck(reactor, since);
+	pthread_mutex_unlock(&reactor->running);
+	return stuck;
 }
 
 void reactor_tidy(struct reactor *reactor)

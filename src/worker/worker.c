@@ -24,15 +24,21 @@
 /* How long replies may take after a stop; the monitor, which has promised to be gone in 5 s, waits a little longer. */
 static const struct timeval stop_time = { .tv_sec = 4 };
 
-/* How long, twice at most, what has been dealt with may lie in the socket of a client that sends nothing more. */
-static const struct timeval tidy_interval = { .tv_usec = 50000 };
+/*
+ * How often to look after things while there is something to look after: clients that share a reactor with one whose
+ * system call does not return, and what has been dealt with in the sockets of clients that have fallen silent.
+ */
+static const struct timeval tick_interval = { .tv_usec = 25000 };
+
+/* From when on a system call is one that does not return. With the interval: others wait less than 100 ms. */
+#define STUCK_NS 40000000U
 
 struct worker {
 	const struct worker_setup *setup;
 	struct event_base *base;
-	struct event *channel_event, *attention_event, *deadline, *tidy;
+	struct event *channel_event, *attention_event, *deadline, *tick;
 	struct reactor_owner owner; /* that is us */
-	_Atomic bool untidy;
+	_Atomic bool ticks;
 	struct reactor **reactors;
 	unsigned reactor_count;
 	struct client *clients; /* one for each slot */
@@ -129,21 +135,73 @@ static bool is_left_untidy(struct worker *worker, uint32_t index, bool *untidy)
 	return worker->requests[index] == before;
 }
 
-/* Goes on for as long as there is something to tidy. Idle clients cost no wake-up. */
-static void on_tidy(evutil_socket_t fd, short what, void *argument)
+/* The reactor with the fewest connections among those that are not stuck; `stuck` if all are. */
+static struct reactor *pick_other(struct worker *worker, struct reactor *stuck, uint64_t since)
 {
-	struct worker *worker = argument;
+	struct reactor *best = NULL;
+
+	for (unsigned i = 0; i < worker->reactor_count; i++) {
+		struct reactor *reactor = worker->reactors[i];
+
+		if (reactor != stuck && !reactor_is_stuck(reactor, since) &&
+		    (!best || reactor_load(reactor) < reactor_load(best)))
+			best = reactor;
+	}
+	return best ? best : stuck;
+}
+
+/* Moves those that wait for a reactor that is stuck with another's request. True: some share a reactor. */
+static bool rescue(struct worker *worker)
+{
+	uint64_t since = scoreboard_now() - STUCK_NS;
+	bool shared = false;
+	struct client *next;
+
+	for (unsigned i = 0; i < worker->reactor_count; i++) {
+		struct reactor *reactor = worker->reactors[i];
+
+		shared |= reactor_load(reactor) > 1;
+		for (struct client *client = reactor_rescue(reactor, since); client; client = next) {
+			next = client->next;
+			reactor_give(pick_other(worker, reactor, since), client, client->state);
+		}
+	}
+	return shared;
+}
+
+/* Has what silent clients left behind taken away. True: there is, or may be, more to come. */
+static bool tidy(struct worker *worker)
+{
 	bool untidy = false;
 
-	(void)fd;
-	(void)what;
-	atomic_store(&worker->untidy, false);
 	for (uint32_t i = 0; i < worker->setup->scoreboard.count; i++)
 		if (is_left_untidy(worker, i, &untidy))
 			reactor_tidy(worker->clients[i].reactor);
-	if (untidy) {
-		atomic_store(&worker->untidy, true);
-		evtimer_add(worker->tidy, &tidy_interval);
+	return untidy;
+}
+
+static bool any_executing(const struct worker *worker)
+{
+	for (uint32_t i = 0; i < worker->setup->scoreboard.count; i++)
+		if (slot_phase(&worker->setup->scoreboard.slots[i]) == SLOT_EXECUTING)
+			return true;
+	return false;
+}
+
+/* Ticks end when nobody needs them: idle clients cost no wake-up. */
+static void on_tick(evutil_socket_t fd, short what, void *argument)
+{
+	struct worker *worker = argument;
+	bool go_on;
+
+	(void)fd;
+	(void)what;
+	atomic_store(&worker->ticks, false);
+	go_on = rescue(worker) && any_executing(worker);
+	go_on |= tidy(worker);
+	if (go_on) {
+		atomic_store(&worker->ticks, true);
+		evtimer_add(worker->tick, &tick_interval);
 	}
 }
 
@@ -156,8 +214,8 @@ static void on_attention(evutil_socket_t fd, short what, void *argument)
 	eventfd_read(fd, &raised);
 	if (worker->stopping && all_finished(worker))
 		leave(worker, EXIT_SUCCESS);
-	if (atomic_load(&worker->untidy) && !evtimer_pending(worker->tidy, NULL))
-		evtimer_add(worker->tidy, &tidy_interval);
+	if (atomic_load(&worker->ticks) && !evtimer_pending(worker->tick, NULL))
+		evtimer_add(worker->tick, &tick_interval);
 }
 
 /* What hangs in the kernel is answered here, and every socket closed: the threads' exit may be far away. */
@@ -207,7 +265,7 @@ static int prepare(struct worker *worker)
 	const struct worker_setup *setup = worker->setup;
 
 	worker->base = event_base_new();
-	worker->owner = (struct reactor_owner){ eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), &worker->untidy };
+	worker->owner = (struct reactor_owner){ eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), &worker->ticks };
 	worker->requests = calloc(setup->scoreboard.count, sizeof *worker->requests);
 	worker->clients = calloc(setup->scoreboard.count, sizeof *worker->clients);
 	worker->reactors = calloc(setup->threads, sizeof(struct reactor *));
@@ -218,8 +276,8 @@ static int prepare(struct worker *worker)
 	worker->attention_event =
 		event_new(worker->base, worker->owner.attention_fd, EV_READ | EV_PERSIST, on_attention, worker);
 	worker->deadline = evtimer_new(worker->base, on_deadline, worker);
-	worker->tidy = evtimer_new(worker->base, on_tidy, worker);
-	if (!worker->channel_event || !worker->attention_event || !worker->deadline || !worker->tidy ||
+	worker->tick = evtimer_new(worker->base, on_tick, worker);
+	if (!worker->channel_event || !worker->attention_event || !worker->deadline || !worker->tick ||
 	    event_add(worker->channel_event, NULL) || event_add(worker->attention_event, NULL))
 		return -ENOMEM;
 	return 0;
