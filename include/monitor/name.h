@@ -5,7 +5,8 @@
  * Theory of operation: a socket is bound and given its owner and mode inside a new directory that only we can enter,
  * beside its final place, and is then renamed there. Nobody sees it with other rights, and nobody can slip something
  * else under the name that we change the owner of. The rename never overwrites what we have not looked at: it is
- * one that fails where something stands, or one that exchanges, and what comes out is looked at once more.
+ * one that fails where something stands, or one that exchanges, and what comes out is looked at once more. Helpers
+ * that want the same name lock the directory, flock(2), meanwhile.
  *
  * QEMU unlinks the name after it has connected, and succeeds when it runs as root. A name without a socket cannot
  * be given back to a listening socket, so that a new one is made.

@@ -10,7 +10,7 @@
  * needs: the bytes, and the offset.
  *
  * The peer's sends count against its send buffer until they are taken. So a message that does not come whole is
- * moved into memory of our own as it comes, and inbox_trim() must be called soon after the last request.
+ * moved into memory of our own as it comes, and inbox_trim() must be called then, and soon after the last request.
  */
 #ifndef WORKER_INBOX_H
 #define WORKER_INBOX_H
@@ -35,7 +35,7 @@ struct inbox {
 /* A reactor's view of one connection's new bytes, valid while it serves that one. */
 struct window {
 	size_t at, end; /* not dealt with: bytes[at] to bytes[end - 1] */
-	bool all;       /* the last look showed all that was in the socket */
+	bool all;       /* the last look ended before the window did */
 	bool drained;   /* and there is no need to look again before the next edge */
 	char bytes[PROXYFS_MESSAGE_MAX];
 };
@@ -69,7 +69,7 @@ enum inbox_result inbox_next(struct inbox *inbox, struct window *window, struct 
 /* The message that inbox_next() returned has been dealt with. */
 void inbox_done(struct inbox *inbox, struct window *window, const struct message *message);
 
-/* Ends a turn: what the window still holds will be looked at again. */
+/* Ends a turn: what the window still holds will be looked at again. Takes what has been dealt with, if it is much. */
 void inbox_close_window(struct inbox *inbox, struct window *window);
 
 /* Whether inbox_trim() would take anything. */

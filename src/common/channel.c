@@ -42,17 +42,20 @@ int channel_receive(int channel, struct channel_message *message, int *descripto
 {
 	union control control;
 	struct iovec data = { message, sizeof *message };
+	/* Room for one: with its padding, CMSG_SPACE has room for two. */
 	struct msghdr header = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
-		                 .msg_controllen = sizeof control };
+		                 .msg_controllen = CMSG_LEN(sizeof(int)) };
 	AUTO_CLOSE int received = -1;
 	struct cmsghdr *part;
 	ssize_t got = recvmsg(channel, &header, MSG_CMSG_CLOEXEC);
 
-	if (got <= 0)
-		return got ? -errno : -EPIPE;
+	if (got < 0)
+		return -errno;
 	part = CMSG_FIRSTHDR(&header);
 	if (part && part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_RIGHTS)
 		memcpy(&received, CMSG_DATA(part), sizeof received);
+	if (got == 0)
+		return -EPIPE;
 	if (got != sizeof *message || header.msg_flags & MSG_TRUNC)
 		return -EPROTO;
 	*descriptor = descriptor_take(&received);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -19,6 +20,10 @@
 #define SOCKET_MODE 0660
 #define BACKLOG     128 /* connections that wait for accept(2): all guests of a host may start at once */
 #define STAGED      "socket"
+
+/* For two seconds in all. */
+#define LOCK_TRIES    200
+#define LOCK_PAUSE_US 10000
 
 static int failed(const struct socket_name *name, const char *what)
 {
@@ -82,6 +87,19 @@ int socket_name_open(struct socket_name *name, const char *path, uid_t uid, gid_
 
 /* --- making a socket ----------------------------------------------------------------------------------------- */
 
+/* In a directory that others may write to, somebody could have put another in its place. */
+static int check_staging(const struct socket_name *name)
+{
+	struct stat stat;
+
+	if (fstat(name->staging_fd, &stat))
+		return failed(name, "look at the directory beside it");
+	if (stat.st_uid == geteuid() && !(stat.st_mode & (S_IRWXG | S_IRWXO)))
+		return 0;
+	log_error("socket %s: somebody interferes with its directory; use one that only root can write to", name->path);
+	return -EPERM;
+}
+
 static int make_staging(struct socket_name *name)
 {
 	uint64_t random;
@@ -94,7 +112,7 @@ static int make_staging(struct socket_name *name)
 		return failed(name, "create a directory beside it");
 	}
 	name->staging_fd = openat(name->directory, name->staging, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return name->staging_fd < 0 ? failed(name, "open the directory beside it") : 0;
+	return name->staging_fd < 0 ? failed(name, "open the directory beside it") : check_staging(name);
 }
 
 /* bind(2) and connect(2) know names only from the working directory, which is of no other use to the monitor. */
@@ -153,12 +171,14 @@ void socket_name_discard(struct socket_name *name)
 
 /* --- giving it its name -------------------------------------------------------------------------------------- */
 
-/* Whether nobody listens on the socket that has the name: connecting to it is refused, unix(7). */
-static bool is_stale(const struct socket_name *name)
+/* Whether it is a socket that nobody listens on: connecting to it is refused, unix(7). */
+static bool is_stale(int directory, const char *base)
 {
 	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat stat;
 
-	return fd >= 0 && at_directory(name->directory, connect, fd, name->base) && errno == ECONNREFUSED;
+	return fd >= 0 && !fstatat(directory, base, &stat, AT_SYMLINK_NOFOLLOW) && S_ISSOCK(stat.st_mode) &&
+	       at_directory(directory, connect, fd, base) && errno == ECONNREFUSED;
 }
 
 static int exchange(const struct socket_name *name)
@@ -166,18 +186,23 @@ static int exchange(const struct socket_name *name)
 	return renameat2(name->staging_fd, STAGED, name->directory, name->base, RENAME_EXCHANGE) ? -errno : 0;
 }
 
-/* Replaces the left-over socket that was looked at as `old`; if it is another by now, takes ours back. */
-static int replace(struct socket_name *name, const struct stat *old)
+/* Helpers that start at once agree on one of them. Whoever else holds this lock does not keep us for ever. */
+static void lock_directory(const struct socket_name *name)
 {
-	struct stat stat;
+	for (int tries = 0; tries < LOCK_TRIES && flock(name->directory, LOCK_EX | LOCK_NB); tries++)
+		usleep(LOCK_PAUSE_US);
+}
+
+/* Replaces a left-over socket; if what comes out is none, because somebody was faster, takes ours back. */
+static int replace(struct socket_name *name)
+{
 	int error = exchange(name);
 
 	if (error) {
 		errno = -error;
 		return failed(name, "replace the left-over socket");
 	}
-	if (!fstatat(name->staging_fd, STAGED, &stat, AT_SYMLINK_NOFOLLOW) && stat.st_dev == old->st_dev &&
-	    stat.st_ino == old->st_ino)
+	if (is_stale(name->staging_fd, STAGED))
 		return 0;
 	exchange(name);
 	log_error("socket %s: another process has just taken this name", name->path);
@@ -195,19 +220,21 @@ static int publish_over(struct socket_name *name)
 		log_error("socket %s: something that is no socket has this name; remove it or choose another name", name->path);
 		return -EEXIST;
 	}
-	if (!is_stale(name)) {
+	if (!is_stale(name->directory, name->base)) {
 		log_error("socket %s: another process serves it; stop that one or choose another name", name->path);
 		return -EADDRINUSE;
 	}
-	return replace(name, &old);
+	return replace(name);
 }
 
 int socket_name_publish(struct socket_name *name)
 {
 	int error = 0;
 
+	lock_directory(name);
 	if (renameat2(name->staging_fd, STAGED, name->directory, name->base, RENAME_NOREPLACE))
 		error = errno == EEXIST ? publish_over(name) : failed(name, "give it its name");
+	flock(name->directory, LOCK_UN);
 	socket_name_discard(name);
 	return error;
 }

@@ -42,10 +42,14 @@ static enum debt find_debt(const struct slot *slot)
 	}
 }
 
-/* The bytes at the head of the queue that were dealt with; less than noted if some were just being taken. */
+/*
+ * The bytes at the head of the queue that were dealt with, and now are, with the request in hand; less than noted if
+ * some were just being taken. A request that was in hand but had not begun to run is run.
+ */
 static uint32_t find_kept(const struct slot *slot, int socket)
 {
-	uint32_t kept = slot_kept(slot) + slot_in_hand(slot);
+	bool in_hand = slot_phase(slot) == SLOT_EXECUTING || slot_phase(slot) == SLOT_REPLYING;
+	uint32_t kept = slot_kept(slot) + (in_hand ? slot_in_hand(slot) : 0);
 	int looked = 0;
 	socklen_t size = sizeof looked;
 

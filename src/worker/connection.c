@@ -63,6 +63,8 @@ static bool execute(struct connection *connection, const struct message *message
 
 	slot_store(slot->op, message->header.type);
 	slot_store(slot->since, scoreboard_now());
+	if (message->fresh == 0) /* it came in pieces: its bytes are no longer in the socket */
+		slot_set_phase(slot, SLOT_READING);
 	note_position(connection, message->fresh);
 	slot_store(slot->partly, 0);
 	slot->sending.msg_len = 0;
@@ -120,6 +122,8 @@ static enum connection_state serve_one(struct connection *connection, struct con
 	case INBOX_EMPTY:
 		note_position(connection, 0);
 		slot_set_phase(connection->slot, connection->inbox.partial_size ? SLOT_READING : SLOT_IDLE);
+		if (connection->inbox.partial_size)
+			connection_tidy(connection); /* its sender may be waiting for room to send the rest */
 		return CONNECTION_READS;
 	case INBOX_ENDED:
 		return ended(connection);
@@ -148,16 +152,20 @@ enum connection_state connection_serve(struct connection *connection, struct con
 	window_open(&room->window);
 	for (int served = 0; state == CONNECTION_HAS_MORE && served < BURST; served++)
 		state = serve_one(connection, room);
-	inbox_close_window(&connection->inbox, &room->window);
+	if (state != CONNECTION_ABANDONED) {
+		inbox_close_window(&connection->inbox, &room->window);
+		note_position(connection, 0);
+	}
 	return state;
 }
 
 void connection_abandon(struct connection *connection, struct dispatch_reply *reply)
 {
-	enum proxyfs_op op = (enum proxyfs_op)slot_load(connection->slot->op);
+	enum proxyfs_op op;
 
 	if (!slot_claim_reply(connection->slot))
 		return;
+	op = (enum proxyfs_op)slot_load(connection->slot->op);
 	log_warning("client pid %d: its %s does not return; answered with an I/O error", (int)connection->slot->pid,
 	            proxyfs_op_name(op));
 	dispatch_failure(op, -EIO, reply);

@@ -89,27 +89,37 @@ void window_open(struct window *window)
 	window->all = window->drained = false;
 }
 
+/*
+ * Nothing is taken while the peek offset is beyond what has been dealt with: as the kernel moves it along, a worker
+ * that takes over from one which died between the taking and the note of it could not tell how much was which.
+ */
 void inbox_close_window(struct inbox *inbox, struct window *window)
 {
 	if (window->at < window->end)
 		set_peek_offset(inbox->socket, inbox->kept);
 	window->at = window->end = 0;
+	/* Nor while the head of a message is with us, but not noted to be. */
+	if (!inbox->partial_size && (inbox->messages >= KEPT_MESSAGES_MOST || inbox->kept >= KEPT_BYTES_MOST))
+		inbox_trim(inbox);
 }
 
 static ssize_t look(struct inbox *inbox, struct window *window)
 {
+	struct iovec data = { window->bytes, sizeof window->bytes };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1 };
 	ssize_t got;
 
 	/* The rest of the last look is part of the next, so that a message can become whole. */
 	inbox_close_window(inbox, window);
 	do
-		got = recv(inbox->socket, window->bytes, sizeof window->bytes, MSG_PEEK | MSG_DONTWAIT);
+		got = recvmsg(inbox->socket, &message, MSG_PEEK | MSG_DONTWAIT);
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return -errno;
 	window->end = (size_t)got;
 	window->all = (size_t)got < sizeof window->bytes;
-	window->drained = window->all && !inbox->hung_up;
+	/* A look ends at a descriptor that the peer has sent, and which there is no room for (MSG_CTRUNC). */
+	window->drained = window->all && !inbox->hung_up && !(message.msg_flags & MSG_CTRUNC);
 	return got;
 }
 
@@ -204,8 +214,6 @@ static enum inbox_result next_partial(struct inbox *inbox, struct window *window
 			return INBOX_MESSAGE;
 		}
 	}
-	/* Its sender may be waiting for room to send the rest. */
-	inbox_trim(inbox);
 	return INBOX_EMPTY;
 
 out_of_memory:
@@ -263,6 +271,5 @@ void inbox_done(struct inbox *inbox, struct window *window, const struct message
 		end_partial(inbox);
 	window->at += message->fresh;
 	inbox->kept += message->fresh;
-	if (++inbox->messages >= KEPT_MESSAGES_MOST || inbox->kept >= KEPT_BYTES_MOST)
-		inbox_trim(inbox);
+	inbox->messages++;
 }

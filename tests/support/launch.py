@@ -25,8 +25,7 @@ def launcher(directory, preparation="", prefix=""):
     return str(path)
 
 
-def run(*args, prefix=(), binary=OURS, **options):
-    """Runs a helper that returns at once: it fails, or becomes a daemon. Returns a CompletedProcess with text."""
+def _run(args, prefix=(), binary=OURS, **options):
     return subprocess.run(
         [*map(str, (*prefix, binary, *args))],
         stdin=subprocess.DEVNULL,
@@ -36,6 +35,20 @@ def run(*args, prefix=(), binary=OURS, **options):
         check=False,
         **options,
     )
+
+
+def run(*args, **options):
+    """Runs a helper that is expected to end at once; returns a CompletedProcess with text.
+
+    prefix  a command that runs the helper, such as setpriv with its options
+    binary  another file than the helper's own
+    and the options of Popen. A daemon that starts nevertheless is ended.
+    """
+    with _adoption() as adopted:
+        try:
+            return _run(args, **options)
+        finally:
+            _end_all(adopted)
 
 
 @contextlib.contextmanager
@@ -51,18 +64,19 @@ def under_number(fd, inherited):
 class Daemon:
     """A helper started as a daemon with `args`; .pid is the monitor's, and .output what the start has said.
 
-    The test adopts it in init's place, to learn its exit status.
+    The test adopts it in init's place, to learn its exit status. `options` are those of run().
     """
 
     def __init__(self, *args, **options):
-        _adopt_orphans(True)
-        before = proc.children(os.getpid())
-        done = run(*args, **options)
-        self.output = done.stdout + done.stderr
-        assert done.returncode == 0, self.output
-        adopted = proc.children(os.getpid()) - before
-        assert len(adopted) == 1, f"one daemon expected, found {adopted}"
-        self.pid = adopted.pop()
+        self.pid = None
+        with contextlib.ExitStack() as stack:
+            adopted = stack.enter_context(_adoption())
+            stack.callback(_end_all, adopted)
+            done = _run(args, **options)
+            self.output = done.stdout + done.stderr
+            assert done.returncode == 0, self.output
+            (self.pid,) = adopted()
+            self._adoption = stack.pop_all()
 
     def worker(self):
         """Its process id."""
@@ -82,19 +96,35 @@ class Daemon:
             return (raw,) if pid else None
 
         (raw,) = wait_for(ended, what="the daemon's end")
-        self.pid = None
         return os.waitstatus_to_exitcode(raw)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        if self.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-        _adopt_orphans(False)
+        self._adoption.close()
 
 
-def _adopt_orphans(adopt):
+@contextlib.contextmanager
+def _adoption():
+    """Orphans below the test become its children, and not init's; yields a function that returns those that are new."""
+    before = proc.children(os.getpid())
+    _set_subreaper(True)
+    try:
+        yield lambda: proc.children(os.getpid()) - before
+    finally:
+        _set_subreaper(False)
+
+
+def _set_subreaper(adopt):
     assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0) == 0
+
+
+def _end_all(adopted):
+    """Kills daemons, with their workers in a session of their own, and reaps who becomes an orphan thereby."""
+    while pids := adopted():
+        for pid in pids:
+            for kill in (os.killpg, os.kill):
+                with contextlib.suppress(ProcessLookupError):
+                    kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line: every option in both spellings, strictly read, and messages that say what to change. */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "options.h"
+
+#define ARGUMENTS_MOST 12
+#define NOBODY         ((uid_t)-1)
+
+static struct options options;
+static char out[8192], err[8192];
+
+/* Puts a file in memory in the place of a stream's descriptor, which is returned. */
+static int redirect(FILE *stream)
+{
+	int file = memfd_create("output", MFD_CLOEXEC);
+	int saved;
+
+	fflush(stream);
+	saved = dup(fileno(stream));
+	assert_true(file >= 0 && saved >= 0);
+	assert_int_equal(dup2(file, fileno(stream)), fileno(stream));
+	close(file);
+	return saved;
+}
+
+static void restore(FILE *stream, int saved, char *text, size_t size)
+{
+	ssize_t got;
+
+	fflush(stream);
+	got = pread(fileno(stream), text, size - 1, 0);
+	text[got > 0 ? got : 0] = '\0';
+	dup2(saved, fileno(stream));
+	close(saved);
+}
+
+/* Parses what follows the program's name, up to NULL, and keeps what is printed. */
+static enum options_result parse_list(const char *const *arguments)
+{
+	char *copies[ARGUMENTS_MOST + 2] = { (char *)(uintptr_t)"virtfs-proxy-helper" };
+	int saved_out = redirect(stdout), saved_err = redirect(stderr);
+	enum options_result result;
+	int count = 1;
+
+	for (; arguments[count - 1]; count++)
+		copies[count] = (char *)(uintptr_t)arguments[count - 1];
+	memset(&options, 0xa5, sizeof options);
+	result = options_parse(count, copies, &options);
+	restore(stdout, saved_out, out, sizeof out);
+	restore(stderr, saved_err, err, sizeof err);
+	return result;
+}
+
+#define parse(...) parse_list((const char *const[ARGUMENTS_MOST]){ __VA_ARGS__ })
+
+#define assert_runs(...)                                                                                               \
+	do {                                                                                                           \
+		assert_int_equal(parse(__VA_ARGS__), OPTIONS_RUN);                                                     \
+		assert_string_equal(out, "");                                                                          \
+		assert_string_equal(err, "");                                                                          \
+	} while (0)
+
+/* A usage error, whose message names `what`. */
+#define assert_usage(what, ...)                                                                                        \
+	do {                                                                                                           \
+		assert_int_equal(parse(__VA_ARGS__), OPTIONS_USAGE);                                                   \
+		assert_string_equal(out, "");                                                                          \
+		if (!strstr(err, what) || !strstr(err, "--help"))                                                      \
+			fail_msg("\"%s\" does not name %s", err, what);                                                \
+	} while (0)
+
+/* A complete command line but for what a test is about. */
+#define COMPLETE "-p", "/export", "-s", "/run/socket"
+
+/* --- what is accepted ---------------------------------------------------------------------------------------- */
+
+static void defaults_are_as_documented(void **state)
+{
+	(void)state;
+	assert_runs("-p", "/export", "-s", "/run/socket");
+	assert_string_equal(options.path, "/export");
+	assert_string_equal(options.socket, "/run/socket");
+	assert_int_equal(options.fd, -1);
+	assert_int_equal(options.uid, NOBODY);
+	assert_int_equal(options.gid, NOBODY);
+	assert_false(options.foreground);
+	assert_int_equal(options.max_clients, 256);
+	assert_int_equal(options.threads, 64);
+	assert_int_equal(options.busy_poll, UINT32_MAX);
+}
+
+static void every_option_has_a_short_form(void **state)
+{
+	(void)state;
+	assert_runs("-p", "dir", "-s", "socket", "-u", "10", "-g", "20", "-n");
+	assert_string_equal(options.path, "dir");
+	assert_string_equal(options.socket, "socket");
+	assert_int_equal(options.uid, 10);
+	assert_int_equal(options.gid, 20);
+	assert_true(options.foreground);
+
+	assert_runs("-np", "dir", "-f3");
+	assert_int_equal(options.fd, 3);
+	assert_null(options.socket);
+	assert_true(options.foreground);
+}
+
+static void every_option_has_a_long_form(void **state)
+{
+	(void)state;
+	assert_runs("--path", "dir", "--socket", "socket", "--uid", "10", "--gid", "20", "--nodaemon", "--max-clients", "7");
+	assert_string_equal(options.path, "dir");
+	assert_string_equal(options.socket, "socket");
+	assert_int_equal(options.uid, 10);
+	assert_int_equal(options.gid, 20);
+	assert_true(options.foreground);
+	assert_int_equal(options.max_clients, 7);
+
+	assert_runs("--path=dir", "--fd=0", "--threads=5", "--max-clients=9");
+	assert_int_equal(options.fd, 0);
+	assert_int_equal(options.threads, 5);
+	assert_int_equal(options.max_clients, 9);
+}
+
+static void the_command_of_lxd_and_incus_is_accepted(void **state)
+{
+	(void)state;
+	assert_runs("--nodaemon", "--fd", "3", "--path", "/srv");
+	assert_int_equal(options.fd, 3);
+	assert_true(options.foreground);
+	assert_string_equal(options.path, "/srv");
+}
+
+static void users_and_groups_have_names(void **state)
+{
+	const struct passwd *daemon = getpwnam("daemon");
+
+	(void)state;
+	assert_runs(COMPLETE, "-u", "root", "-g", "root");
+	assert_int_equal(options.uid, 0);
+	assert_int_equal(options.gid, 0);
+	if (!daemon)
+		return;
+	assert_runs(COMPLETE, "-u", "daemon", "-g", "daemon");
+	assert_int_equal(options.uid, daemon->pw_uid);
+	assert_int_not_equal(options.uid, 0);
+	assert_int_equal(options.gid, daemon->pw_gid);
+}
+
+static void users_and_groups_have_numbers(void **state)
+{
+	(void)state;
+	assert_runs(COMPLETE, "-u", "0", "-g", "0");
+	assert_int_equal(options.uid, 0);
+	assert_int_equal(options.gid, 0);
+	assert_runs(COMPLETE, "-u", "4294967294", "-g", "4294967294");
+	assert_int_equal(options.uid, 4294967294U);
+	assert_int_equal(options.gid, 4294967294U);
+	assert_runs(COMPLETE, "-u", "007", "-g", "0000000000000000012");
+	assert_int_equal(options.uid, 7);
+	assert_int_equal(options.gid, 12);
+}
+
+static void counts_have_bounds(void **state)
+{
+	(void)state;
+	assert_runs(COMPLETE, "--max-clients", "1", "--threads", "1");
+	assert_int_equal(options.max_clients, 1);
+	assert_int_equal(options.threads, 1);
+	assert_runs(COMPLETE, "--max-clients", "65536", "--threads", "4096");
+	assert_int_equal(options.max_clients, 65536);
+	assert_int_equal(options.threads, 4096);
+	assert_usage("--max-clients", COMPLETE, "--max-clients", "0");
+	assert_usage("--max-clients", COMPLETE, "--max-clients", "65537");
+	assert_usage("--threads", COMPLETE, "--threads", "0");
+	assert_usage("--threads", COMPLETE, "--threads", "4097");
+}
+
+static void looking_is_automatic_off_or_a_time(void **state)
+{
+	static const char *const wrong[] = { "", "Auto", "on", "auto ", "1us", "1001" };
+
+	(void)state;
+	assert_runs(COMPLETE, "--busy-poll", "auto");
+	assert_int_equal(options.busy_poll, UINT32_MAX);
+	assert_runs(COMPLETE, "--busy-poll=off");
+	assert_int_equal(options.busy_poll, 0);
+	assert_runs(COMPLETE, "--busy-poll", "0");
+	assert_int_equal(options.busy_poll, 0);
+	assert_runs(COMPLETE, "--busy-poll", "1000");
+	assert_int_equal(options.busy_poll, 1000);
+	for (size_t i = 0; i < COUNT(wrong); i++)
+		assert_usage("--busy-poll", COMPLETE, "--busy-poll", wrong[i]);
+}
+
+static void the_last_of_several_counts(void **state)
+{
+	(void)state;
+	assert_runs(COMPLETE, "-u", "1", "-u", "2", "-p", "/other");
+	assert_int_equal(options.uid, 2);
+	assert_string_equal(options.path, "/other");
+}
+
+static void the_longest_name_of_a_socket_is_accepted(void **state)
+{
+	char name[109];
+
+	(void)state;
+	memset(name, 'n', sizeof name);
+	name[107] = '\0';
+	assert_runs("-p", "/export", "-s", name);
+	name[107] = 'n';
+	name[108] = '\0';
+	assert_usage("--socket", "-p", "/export", "-s", name);
+	assert_non_null(strstr(err, "107"));
+}
+
+/* --- what is refused ----------------------------------------------------------------------------------------- */
+
+/* What atoi(3) takes for a number, and what only looks like one. */
+static const char *const no_numbers[] = {
+	"", " ", "1x", "x1", "-1", "+1", " 5", "5 ", "\t5", "0x10", "1e3", "1.0", "1,000", "--", "-",
+	"99999999999", "99999999999999999999999", "18446744073709551616", "18446744073709551617",
+};
+
+static void ids_are_read_strictly(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(no_numbers); i++) {
+		assert_usage("--uid", COMPLETE, "-u", no_numbers[i]);
+		assert_usage("--uid", COMPLETE, "--uid", no_numbers[i]);
+		assert_usage("--gid", COMPLETE, "-g", no_numbers[i]);
+		assert_usage("--gid", COMPLETE, "--gid", no_numbers[i]);
+	}
+}
+
+static void the_id_of_nobody_is_refused(void **state)
+{
+	(void)state;
+	assert_usage("--uid '4294967295'", COMPLETE, "-u", "4294967295");
+	assert_usage("--gid '4294967295'", COMPLETE, "-g", "4294967295");
+	assert_usage("--uid '4294967296'", COMPLETE, "-u", "4294967296");
+	assert_usage("--gid '4294967296'", COMPLETE, "-g", "4294967296");
+}
+
+static void unknown_names_are_refused(void **state)
+{
+	(void)state;
+	assert_usage("--uid 'no-such-user'", COMPLETE, "-u", "no-such-user");
+	assert_usage("--gid 'no-such-group'", COMPLETE, "-g", "no-such-group");
+}
+
+static void descriptors_and_counts_are_read_strictly(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(no_numbers); i++) {
+		assert_usage("--fd", "-p", "/export", "-f", no_numbers[i]);
+		assert_usage("--fd", "-p", "/export", "--fd", no_numbers[i]);
+		assert_usage("--max-clients", COMPLETE, "--max-clients", no_numbers[i]);
+		assert_usage("--threads", COMPLETE, "--threads", no_numbers[i]);
+		assert_usage("--busy-poll", COMPLETE, "--busy-poll", no_numbers[i]);
+	}
+	assert_usage("--fd 'abc'", "-p", "/export", "-f", "abc");
+	assert_usage("--fd '2147483648'", "-p", "/export", "-f", "2147483648");
+	assert_runs("-p", "/export", "-f", "2147483647");
+}
+
+static void what_is_missing_is_named(void **state)
+{
+	(void)state;
+	assert_usage("--path", NULL);
+	assert_usage("--path", "-s", "/run/socket");
+	assert_usage("--path", "-n");
+	assert_usage("--socket", "-p", "/export");
+	assert_usage("--fd", "-p", "/export", "-n", "-u", "1");
+}
+
+static void socket_and_descriptor_exclude_each_other(void **state)
+{
+	(void)state;
+	assert_usage("--socket", COMPLETE, "-f", "3");
+	assert_usage("--fd", COMPLETE, "-f", "3");
+	assert_usage("--fd", "-f", "0", COMPLETE);
+}
+
+static void what_is_no_option_is_named(void **state)
+{
+	(void)state;
+	assert_usage("extra", COMPLETE, "extra");
+	assert_usage("extra", "extra", COMPLETE);
+	assert_usage("--unknown", COMPLETE, "--unknown");
+	assert_usage("'x'", COMPLETE, "-x");
+	assert_usage("nodaemon", COMPLETE, "--nodaemon=yes");
+}
+
+static void an_option_without_its_argument_is_named(void **state)
+{
+	static const char *const long_names[] = { "--path", "--socket", "--fd", "--uid", "--gid", "--max-clients",
+		                                      "--threads", "--busy-poll" };
+	static const char *const short_names[] = { "-p", "-s", "-f", "-u", "-g" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(long_names); i++)
+		assert_usage(long_names[i], COMPLETE, long_names[i]);
+	for (size_t i = 0; i < COUNT(short_names); i++)
+		assert_usage(short_names[i] + 1, COMPLETE, short_names[i]);
+}
+
+/* --- help and version ---------------------------------------------------------------------------------------- */
+
+static void assert_printed(const char *const *texts, size_t count)
+{
+	assert_string_equal(err, "");
+	for (size_t i = 0; i < count; i++)
+		if (!strstr(out, texts[i]))
+			fail_msg("there is no %s in \"%s\"", texts[i], out);
+}
+
+static void help_names_every_option(void **state)
+{
+	static const char *const texts[] = { "-p, --path",     "-f, --fd",   "-s, --socket", "-u, --uid", "-g, --gid",
+		                                 "-n, --nodaemon", "-h, --help", "--version",    "--threads", "--max-clients",
+		                                 "--busy-poll" };
+
+	(void)state;
+	assert_int_equal(parse("-h"), OPTIONS_DONE);
+	assert_printed(texts, COUNT(texts));
+	assert_int_equal(parse("--help"), OPTIONS_DONE);
+	assert_printed(texts, COUNT(texts));
+	assert_int_equal(parse(COMPLETE, "--help", "--unknown"), OPTIONS_DONE);
+	assert_printed(texts, COUNT(texts));
+}
+
+static void version_names_the_program(void **state)
+{
+	static const char *const texts[] = { "virtfs-proxy-helper ", "\n" };
+
+	(void)state;
+	assert_int_equal(parse("--version"), OPTIONS_DONE);
+	assert_printed(texts, COUNT(texts));
+	assert_in_range(out[strlen(texts[0])], '0', '9');
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_are_as_documented),
+		cmocka_unit_test(every_option_has_a_short_form),
+		cmocka_unit_test(every_option_has_a_long_form),
+		cmocka_unit_test(the_command_of_lxd_and_incus_is_accepted),
+		cmocka_unit_test(users_and_groups_have_names),
+		cmocka_unit_test(users_and_groups_have_numbers),
+		cmocka_unit_test(counts_have_bounds),
+		cmocka_unit_test(looking_is_automatic_off_or_a_time),
+		cmocka_unit_test(the_last_of_several_counts),
+		cmocka_unit_test(the_longest_name_of_a_socket_is_accepted),
+		cmocka_unit_test(ids_are_read_strictly),
+		cmocka_unit_test(the_id_of_nobody_is_refused),
+		cmocka_unit_test(unknown_names_are_refused),
+		cmocka_unit_test(descriptors_and_counts_are_read_strictly),
+		cmocka_unit_test(what_is_missing_is_named),
+		cmocka_unit_test(socket_and_descriptor_exclude_each_other),
+		cmocka_unit_test(what_is_no_option_is_named),
+		cmocka_unit_test(an_option_without_its_argument_is_named),
+		cmocka_unit_test(help_names_every_option),
+		cmocka_unit_test(version_names_the_program),
+	};
+
+	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
+}
