@@ -9,8 +9,6 @@
 #ifndef WORKER_CONNECTION_H
 #define WORKER_CONNECTION_H
 
-#include <pthread.h>
-
 #include "common/scoreboard.h"
 #include "worker/dispatch.h"
 #include "worker/inbox.h"
@@ -21,7 +19,11 @@ struct connection_room {
 	struct window window;
 	struct dispatch_room dispatch;
 	struct dispatch_reply reply;
-	pthread_mutex_t *running; /* held by the reactor, but while it executes a request; NULL: there is none */
+
+	/* Called before and after a request is executed, which may take for ever; NULL: nobody needs to know. */
+	void (*let_go)(void *context);
+	void (*take_hold)(void *context);
+	void *context;
 };
 
 struct connection {

@@ -69,12 +69,12 @@ static bool execute(struct connection *connection, const struct message *message
 	slot_store(slot->partly, 0);
 	slot->sending.msg_len = 0;
 	slot_set_phase(slot, SLOT_EXECUTING);
-	if (room->running)
-		pthread_mutex_unlock(room->running);
+	if (room->let_go)
+		room->let_go(room->context);
 	dispatch((enum proxyfs_op)message->header.type, message->payload, message->header.size, &room->dispatch,
 	         &room->reply);
-	if (room->running)
-		pthread_mutex_lock(room->running);
+	if (room->take_hold)
+		room->take_hold(room->context);
 	return slot_claim_reply(slot);
 }
 

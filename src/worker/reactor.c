@@ -320,6 +320,23 @@ static int prepare(struct reactor *reactor)
 	return start_thread(reactor);
 }
 
+/* While it executes a request, a reactor may hang: it holds nothing that others need, and no core. */
+static void let_go(void *context)
+{
+	struct reactor *reactor = context;
+
+	poller_asleep();
+	pthread_mutex_unlock(&reactor->running);
+}
+
+static void take_hold(void *context)
+{
+	struct reactor *reactor = context;
+
+	pthread_mutex_lock(&reactor->running);
+	poller_awake();
+}
+
 static void discard(struct reactor *reactor)
 {
 	if (reactor->wakeup)
@@ -343,7 +360,9 @@ int reactor_start(unsigned number, const struct reactor_owner *owner, struct rea
 	made->wakeup_fd = -1;
 	pthread_mutex_init(&made->lock, NULL);
 	pthread_mutex_init(&made->running, NULL);
-	made->room.running = &made->running;
+	made->room.let_go = let_go;
+	made->room.take_hold = take_hold;
+	made->room.context = made;
 	sem_init(&made->verified, 0, 0);
 
 	error = prepare(made);

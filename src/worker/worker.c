@@ -69,10 +69,27 @@ static struct reactor *pick_reactor(struct worker *worker)
 	return best;
 }
 
+static void begin_ticks(struct worker *worker)
+{
+	atomic_store(&worker->ticks, true);
+	if (!evtimer_pending(worker->tick, NULL))
+		evtimer_add(worker->tick, &tick_interval);
+}
+
 static void close_slot(const struct worker *worker, struct slot *slot)
 {
 	slot_set_phase(slot, SLOT_CLOSED);
 	channel_send(worker->setup->channel, &(struct channel_message){ .type = CHANNEL_CLOSED }, -1);
+}
+
+/* A reactor that gets a second client may be stuck with the first already. */
+static void give_to_reactor(struct worker *worker, struct client *client, enum connection_state state)
+{
+	struct reactor *reactor = pick_reactor(worker);
+
+	reactor_give(reactor, client, state);
+	if (reactor_load(reactor) > 1)
+		begin_ticks(worker);
 }
 
 static void take_connection(struct worker *worker, uint32_t index, int fd)
@@ -98,7 +115,7 @@ static void take_connection(struct worker *worker, uint32_t index, int fd)
 		close_slot(worker, slot);
 		return;
 	}
-	reactor_give(pick_reactor(worker), client, state);
+	give_to_reactor(worker, client, state);
 }
 
 static bool all_finished(const struct worker *worker)
@@ -199,10 +216,8 @@ static void on_tick(evutil_socket_t fd, short what, void *argument)
 	atomic_store(&worker->ticks, false);
 	go_on = rescue(worker) && any_executing(worker);
 	go_on |= tidy(worker);
-	if (go_on) {
-		atomic_store(&worker->ticks, true);
-		evtimer_add(worker->tick, &tick_interval);
-	}
+	if (go_on)
+		begin_ticks(worker);
 }
 
 static void on_attention(evutil_socket_t fd, short what, void *argument)
@@ -214,8 +229,8 @@ static void on_attention(evutil_socket_t fd, short what, void *argument)
 	eventfd_read(fd, &raised);
 	if (worker->stopping && all_finished(worker))
 		leave(worker, EXIT_SUCCESS);
-	if (atomic_load(&worker->ticks) && !evtimer_pending(worker->tick, NULL))
-		evtimer_add(worker->tick, &tick_interval);
+	if (atomic_load(&worker->ticks))
+		begin_ticks(worker);
 }
 
 /* What hangs in the kernel is answered here, and every socket closed: the threads' exit may be far away. */

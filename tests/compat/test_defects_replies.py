@@ -69,7 +69,8 @@ def check_negative_target(implementation, tmp_path):
     check_negative(implementation, tmp_path, lambda client, size: client.readlink("//link", size))
 
 
-@defect(CHECKS, "03-allocates-what-is-asked", AssertionError, "MiB")
+# Clearing so much may take it longer than a client waits.
+@defect(CHECKS, "03-allocates-what-is-asked", (AssertionError, TimeoutError), "MiB|timed out")
 def check_allocation(implementation, tmp_path):
     """Defect 3: it allocates 2 GiB when a request asks for it."""
     with implementation.serve(make_export(tmp_path)) as (helper, client):

@@ -19,28 +19,27 @@ def options_of_help():
 
 
 def options_of_manual():
-    """Those that have an entry of their own in OPTIONS."""
+    """Those that have an entry of their own in OPTIONS, and their letters, if they have one."""
     section = MANUAL.read_text().split(".Sh OPTIONS")[1].split(".Sh ")[0]
-    items = [line for line in section.splitlines() if line.startswith(".It Fl")]
-    return {f"-{name}" for line in items for name in re.findall(r"Fl (-[\w-]+)", line)}
+    items = [re.findall(r"Fl ([\w-]+)", line) for line in section.splitlines() if line.startswith(".It Fl")]
+    return {f"-{names[-1]}": names[0] for names in items}
 
 
 def test_each_option_is_in_help_and_manual():
     assert len(options_of_help()) >= 10
-    assert options_of_help() == options_of_manual()
+    assert options_of_help() == set(options_of_manual())
 
 
 def test_synopsis_names_each_option():
     synopsis = MANUAL.read_text().split(".Sh SYNOPSIS")[1].split(".Sh ")[0]
-    for option in options_of_manual():
-        letter = {"--max-clients": None, "--threads": None, "--version": None}.get(option, option[2])
-        assert re.search(rf"Fl -{option[2:]}\b" if letter is None else rf"Fl {letter}\b", synopsis), option
+    for shortest in options_of_manual().values():
+        assert re.search(rf"Fl {shortest}(?![\w-])", synopsis), shortest
 
 
 def test_manual_has_no_fault():
-    """Pages that mandoc's data base does not know are the machine's affair, and said on stderr."""
+    """But for references to pages that are not installed on this machine."""
     result = subprocess.run(["mandoc", "-Tlint", MANUAL], capture_output=True, text=True)
-    assert result.stdout == ""
+    assert [line for line in result.stdout.splitlines() if "referenced manual not found" not in line] == []
 
 
 @pytest.mark.parametrize("value", ["256", "64"])

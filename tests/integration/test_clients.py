@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Many clients: one too many is cut at once, running out of descriptors stops nobody else, and load is spread."""
 
-import errno
+import collections
 import select
 import socket
 import time
 
 import pytest
 from support import proc
-from support.expect import fails
 from support.hanging import HangingFileSystem
 from support.helper import Helper, wait_for
 from support.launch import launcher
@@ -192,22 +191,13 @@ def test_request_that_finds_no_descriptor_fails_alone(client, helper, export):
 # Reactors
 
 
-def hang(helper, client):
-    """Makes the client's reactor hang."""
-    (worker,) = helper.children()
-    before = len(proc.hanging_threads(worker))
-    client.send(Op.OPEN, path="//anything", flags=0)
-    proc.wait_for_hanging(worker, before + 1)
-
-
-def who_answers(clients, count):
-    """Sends a request from each; the clients that answer, once there are so many, and a moment later."""
-    for client in clients:
-        client.send(Op.LSTAT, path="/")
-    sockets = {client.sock: client for client in clients}
-    wait_for(lambda: len(select.select(sockets, [], [], 0)[0]) >= count, what=f"{count} answers")
-    time.sleep(0.2)  # for one too many
-    return {sockets[sock] for sock in select.select(sockets, [], [], 0)[0]}
+def reactor_of(worker, client):
+    """The name of the thread that works when the client does."""
+    before = {title: proc.run_time(worker, task) for title, task in proc.reactors(worker).items()}
+    for _ in range(50):
+        client.lstat("/")
+    after = {title: proc.run_time(worker, task) for title, task in proc.reactors(worker).items()}
+    return max(after, key=lambda title: after[title] - before[title])
 
 
 def test_each_client_has_a_reactor_of_its_own(helper):
@@ -230,7 +220,8 @@ def test_request_that_hangs_stops_nobody_else(export):
     with HangingFileSystem(export) as file_system, Helper(export) as helper:
         clients = [helper.connect() for _ in range(4)]
         for client in clients[:3]:
-            hang(helper, client)
+            client.send(Op.OPEN, path="//anything", flags=0)
+        proc.wait_for_hanging(*helper.children(), 3)
         assert_serves(clients[3])
         with helper.connect() as late:
             assert_serves(late)
@@ -239,36 +230,27 @@ def test_request_that_hangs_stops_nobody_else(export):
 
 
 def test_clients_are_spread_evenly_over_a_limited_number_of_reactors(export):
-    with HangingFileSystem(export) as file_system, Helper(export, args=("--threads", "2")) as helper:
+    with Helper(export, args=("--threads", "2")) as helper:
+        (worker,) = helper.children()
         clients = [helper.connect() for _ in range(4)]
         assert_serves(*clients)
-        (worker,) = helper.children()
-        assert len(proc.reactors(worker)) == 2
-
-        hang(helper, clients[0])
-        answered = who_answers(clients[1:], 2)
-        assert len(answered) == 2, "exactly one other client shares the reactor that hangs"
-        file_system.release()
-        with fails(errno.ENOENT):
-            clients[0].recv_fd()
-        for client in clients[1:]:
-            assert len(client.recv_data()) == 116
+        serving = collections.Counter(reactor_of(worker, client) for client in clients)
+        assert serving == {"vph-reactor-1": 2, "vph-reactor-2": 2}
         close_all(clients)
 
 
 def test_new_client_goes_where_fewest_are(export):
-    with HangingFileSystem(export) as file_system, Helper(export, args=("--threads", "2")) as helper:
+    with Helper(export, args=("--threads", "2")) as helper:
+        (worker,) = helper.children()
         clients = [helper.connect() for _ in range(4)]
         assert_serves(*clients)
-        hang(helper, clients[0])
-        free = who_answers(clients[1:], 2)
-        for client in free:
-            client.close()
+        deserted = reactor_of(worker, clients[0])
+        staying = [client for client in clients if reactor_of(worker, client) != deserted]
+        close_all(set(clients) - set(staying))
         wait_for(lambda: helper.log().count("gone after") == 2, what="the end of two clients")
         late = [helper.connect() for _ in range(2)]
-        assert_serves(*late)
-        file_system.release()
-        close_all([*clients, *late])
+        assert [reactor_of(worker, client) for client in late] == [deserted] * 2
+        close_all([*staying, *late])
 
 
 def test_processes_and_threads_have_names(helper, client):

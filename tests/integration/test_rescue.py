@@ -79,6 +79,23 @@ def test_requests_that_were_on_their_way_are_answered_once(disk, helper, clients
 
 
 @pytest.mark.parametrize("helper_arguments", [("--threads", "2")])
+def test_who_comes_to_a_reactor_that_hangs_is_moved(disk, helper):
+    """The reactor hung before it was shared: nobody asked for a look at it then."""
+    (worker,) = helper.children()
+    with helper.connect() as stuck, helper.connect() as other:
+        stuck.lstat("/")
+        other.lstat("/")
+        time.sleep(0.5)  # for ticks to end
+        with frozen(disk):
+            stuck.send(Op.MKDIR, uid=0, gid=0, path="//disk/new", mode=0o755)
+            proc.wait_for_hanging(worker)
+            with helper.connect() as third, helper.connect() as fourth:
+                for client in (third, fourth, other) * 20:
+                    assert client.lstat("//disk").nlink == 3
+        stuck.recv_status()
+
+
+@pytest.mark.parametrize("helper_arguments", [("--threads", "2")])
 def test_two_that_hang_leave_the_others_waiting_until_one_goes_on(disk, helper, clients):
     """With every reactor stuck there is nowhere to go; nothing is lost all the same."""
     first, second, *others = clients

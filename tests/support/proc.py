@@ -37,6 +37,11 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def run_time(pid, task):
+    """Nanoseconds that a thread has spent on a processor; finer than cpu_seconds."""
+    return int(_read(f"/proc/{pid}/task/{task}/schedstat").split()[0])
+
+
 def children(pid):
     """Process ids of its children."""
     tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()

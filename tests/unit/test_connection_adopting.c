@@ -46,8 +46,11 @@ static enum connection_state adopt(struct fixture *fixture, const struct remains
 	fixture->slot.sending.msg_len = remains->taken;
 	slot_set_phase(&fixture->slot, remains->phase);
 	fixture->state = connection_adopt(&fixture->connection, fd, &fixture->slot, &settlement);
-	if (fixture->state != CONNECTION_ENDED)
+	if (fixture->state != CONNECTION_ENDED) {
 		fixture_watch(fixture, fixture->state);
+		assert_int_equal(slot_kept(&fixture->slot), fixture->connection.inbox.kept);
+		assert_int_equal(slot_in_hand(&fixture->slot), 0);
+	}
 	return fixture->state;
 }
 

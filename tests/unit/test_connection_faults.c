@@ -204,6 +204,60 @@ static void the_failure_in_its_place_may_have_to_wait(void **state)
 	assert_goes_on(fixture);
 }
 
+/* The kernel does not cut so small a reply, but nothing says so: unix(7). Returns how many descriptors came with it. */
+static unsigned client_reads_open(struct fixture *fixture)
+{
+	union {
+		struct cmsghdr part;
+		char room[CMSG_SPACE(8 * sizeof(int))];
+	} control;
+	char bytes[FD_SIZE];
+	const int32_t expected = PROXYFS_FD_FOLLOWS;
+	unsigned count = 0;
+
+	for (size_t done = 0; done < sizeof bytes;) {
+		struct iovec data = { bytes + done, sizeof bytes - done };
+		struct msghdr got = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
+			                  .msg_controllen = sizeof control };
+		ssize_t size = recvmsg(fixture->client, &got, MSG_DONTWAIT);
+		int descriptor;
+
+		assert_true(size > 0);
+		done += (size_t)size;
+		if (got.msg_controllen == 0)
+			continue;
+		assert_int_equal(control.part.cmsg_len, CMSG_LEN(sizeof descriptor));
+		memcpy(&descriptor, CMSG_DATA(&control.part), sizeof descriptor);
+		close(descriptor);
+		count++;
+	}
+	assert_memory_equal(bytes, &expected, sizeof expected);
+	return count;
+}
+
+static void a_descriptor_goes_with_the_first_byte_only(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned before = open_descriptors();
+
+	for (int waited = 0; waited <= 1; waited++) {
+		sending.error = EAGAIN;
+		sending.errors = waited ? 1 : 0;
+		sending.most = 1;
+		ask_for_descriptor(fixture, PROXYFS_OPEN);
+		if (waited)
+			assert_int_equal(serve(fixture), CONNECTION_WRITES);
+		assert_int_equal(serve(fixture), CONNECTION_WRITES);
+		assert_int_equal(open_descriptors(), before);
+		assert_true(slot_load(fixture->slot.partly));
+		while (serve(fixture) == CONNECTION_WRITES)
+			;
+		assert_int_equal(client_reads_open(fixture), 1);
+		sending.most = 0;
+		assert_goes_on(fixture);
+	}
+}
+
 /* --- memory -------------------------------------------------------------------------------------------------- */
 
 static void a_request_needs_no_memory(void **state)
@@ -295,6 +349,7 @@ int main(void)
 		test(a_refused_descriptor_fails_its_request),
 		test(a_refused_descriptor_that_had_to_wait_fails_its_request),
 		test(the_failure_in_its_place_may_have_to_wait),
+		test(a_descriptor_goes_with_the_first_byte_only),
 		test(a_request_needs_no_memory),
 		test(a_header_reserves_no_memory_for_what_it_announces),
 		test(a_message_in_pieces_needs_memory_for_itself_only),

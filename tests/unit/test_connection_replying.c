@@ -133,6 +133,12 @@ static void the_scoreboard_knows_of_a_waiting_reply(void **state)
 	} while (serve(fixture) == CONNECTION_WRITES);
 	assert_int_equal(slot_phase(&fixture->slot), SLOT_IDLE);
 	assert_int_equal(client_reads_some(fixture, done, LARGE), LARGE);
+
+	stub.reply_size = 0;
+	client_sends_message(fixture, PROXYFS_LSTAT, 20, 2);
+	assert_int_equal(serve(fixture), CONNECTION_READS);
+	assert_int_equal(slot_load(fixture->slot.due), STATUS_SIZE);
+	assert_false(slot_load(fixture->slot.partly));
 }
 
 static void nothing_is_read_while_a_reply_waits(void **state)
