@@ -132,7 +132,8 @@ static void hand_over(void *context)
 	for (int slot = 0; (slot = custody_next_unhanded(custody, (uint32_t)slot)) >= 0; slot++) {
 		int error = worker_process_give(&monitor->worker, (uint32_t)slot, custody->copies[slot]);
 
-		if (error == -EAGAIN)
+		/* Full, or its end is closed: that is noticed next, and another worker gets what this one did not. */
+		if (error == -EAGAIN || error == -EPIPE || error == -ECONNRESET)
 			return;
 		if (error) {
 			log_error("cannot hand a connection to the worker: %s", strerror(-error));
