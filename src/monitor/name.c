@@ -21,8 +21,8 @@
 #define BACKLOG     128 /* connections that wait for accept(2): all guests of a host may start at once */
 #define STAGED      "socket"
 
-/* For two seconds in all. */
-#define LOCK_TRIES    200
+/* For half a second in all. */
+#define LOCK_TRIES    50
 #define LOCK_PAUSE_US 10000
 
 static int failed(const struct socket_name *name, const char *what)
@@ -88,7 +88,7 @@ int socket_name_open(struct socket_name *name, const char *path, uid_t uid, gid_
 /* --- making a socket ----------------------------------------------------------------------------------------- */
 
 /* In a directory that others may write to, somebody could have put another in its place. */
-static int check_staging(const struct socket_name *name)
+static int check_staging(struct socket_name *name)
 {
 	struct stat stat;
 
@@ -97,6 +97,7 @@ static int check_staging(const struct socket_name *name)
 	if (stat.st_uid == geteuid() && !(stat.st_mode & (S_IRWXG | S_IRWXO)))
 		return 0;
 	log_error("socket %s: somebody interferes with its directory; use one that only root can write to", name->path);
+	descriptor_close(&name->staging_fd); /* nothing in there is ours to remove */
 	return -EPERM;
 }
 
@@ -189,7 +190,7 @@ static int exchange(const struct socket_name *name)
 /* Helpers that start at once agree on one of them. Whoever else holds this lock does not keep us for ever. */
 static void lock_directory(const struct socket_name *name)
 {
-	for (int tries = 0; tries < LOCK_TRIES && flock(name->directory, LOCK_EX | LOCK_NB); tries++)
+	for (int tries = 0; tries < LOCK_TRIES && flock(name->directory, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK; tries++)
 		usleep(LOCK_PAUSE_US);
 }
 

@@ -105,24 +105,25 @@ def test_worker_keeps_nothing_of_a_client_that_has_gone(helper, export):
 # Identities, one thread's at a time
 
 
-def test_create_that_hangs_has_its_thread_alone_be_somebody_else(export, tmp_path):
+@pytest.mark.parametrize(("uid", "gid"), [(1000, 1001), (1000, 0), (0, 1001)])
+def test_create_that_hangs_has_its_thread_alone_be_somebody_else(export, tmp_path, uid, gid):
     with ext4(export, tmp_path / "image"), Helper(export) as helper:
         creator, other = helper.connect(), helper.connect()
         other.lstat("/")
         (worker,) = helper.children()
         with frozen(export):
-            creator.send(Op.CREATE, path="//file", flags=os.O_CREAT | os.O_RDWR, mode=0o600, uid=1000, gid=1001)
+            creator.send(Op.CREATE, path="//file", flags=os.O_CREAT | os.O_RDWR, mode=0o600, uid=uid, gid=gid)
             (hanging,) = proc.wait_for_hanging(worker).values()
             fields = proc.status(worker, hanging)
-            assert fields["Uid"].split() == ["0", "1000", "0", "1000"]
-            assert fields["Gid"].split() == ["0", "1001", "0", "1001"]
+            assert fields["Uid"].split() == ["0", str(uid), "0", str(uid)]
+            assert fields["Gid"].split() == ["0", str(gid), "0", str(gid)]
             assert fields["Groups"] == ""
             assert int(fields["CapEff"], 16) == DAC_OVERRIDE
             for task in set(proc.threads(worker).values()) - {hanging}:
                 assert_confined(proc.status(worker, task))
             assert other.lstat("/").uid == 0
         with descriptor(creator.recv_fd()) as fd:
-            assert (os.fstat(fd).st_uid, os.fstat(fd).st_gid) == (1000, 1001)
+            assert (os.fstat(fd).st_uid, os.fstat(fd).st_gid) == (uid, gid)
         assert_confined(proc.status(worker, hanging))
         creator.close()
         other.close()

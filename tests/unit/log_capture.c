@@ -4,13 +4,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static unsigned lines;
+static unsigned lines, errors;
 static char last[LOG_LINE_MAX];
 static int last_priority;
 
 void log_capture_reset(void)
 {
-	lines = 0;
+	lines = errors = 0;
 	last[0] = '\0';
 	last_priority = -1;
 }
@@ -18,6 +18,11 @@ void log_capture_reset(void)
 unsigned log_capture_count(void)
 {
 	return lines;
+}
+
+unsigned log_capture_errors(void)
+{
+	return errors;
 }
 
 const char *log_capture_text(void)
@@ -39,4 +44,5 @@ void log_write(int priority, const char *format, ...)
 	va_end(arguments);
 	last_priority = priority;
 	lines++;
+	errors += priority <= LOG_ERR;
 }

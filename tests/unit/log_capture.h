@@ -10,6 +10,9 @@ void log_capture_reset(void);
 /* Lines since the reset. */
 unsigned log_capture_count(void);
 
+/* Those of them that are errors. */
+unsigned log_capture_errors(void);
+
 /* The last of them, "" before the first, and its priority. */
 const char *log_capture_text(void);
 int log_capture_priority(void);

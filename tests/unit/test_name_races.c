@@ -123,9 +123,10 @@ static uint32_t events_of_name(int watch)
 static void a_name_appears_by_a_rename_and_does_not_change(void **state)
 {
 	struct name_fixture *fixture = *state;
-	AUTO_CLOSE int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	AUTO_CLOSE int watch = -1;
 
 	need_root();
+	watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	assert_true(inotify_add_watch(watch, fixture->directory, IN_ALL_EVENTS) >= 0);
 	assert_int_equal(publish_path(fixture, path_of(fixture, SOCKET), USER, GROUP), 0);
 	assert_int_equal(events_of_name(watch), IN_MOVED_TO);
@@ -193,12 +194,16 @@ static void swap_for_his(int directory, const char *path)
 	assert_int_equal(fchownat(directory, path, USER, GROUP, 0), 0);
 }
 
+static char bait[256]; /* has the name of what we would make, and is not ours to remove */
+
 /* Or one of root's that others may write to. */
 static void swap_for_public(int directory, const char *path)
 {
+	snprintf(bait, sizeof bait, "%s/socket", path);
 	assert_int_equal(renameat(directory, path, directory, "swapped"), 0);
 	assert_int_equal(__real_mkdirat(directory, path, 0700), 0);
 	assert_int_equal(fchmodat(directory, path, 0777, 0), 0);
+	assert_int_equal(mknodat(directory, bait, S_IFREG | 0600, 0), 0);
 }
 
 static void swap_for_link(int directory, const char *path)
@@ -220,6 +225,8 @@ static void a_private_directory_that_was_swapped_is_not_used(void **state)
 		hooks.after_mkdir = NULL;
 		assert_int_equal(unlinkat(fixture->fd, "swapped", AT_REMOVEDIR), 0); /* it is empty */
 		unpublish(fixture);
+		if (swaps[i] == swap_for_public)
+			assert_int_equal(faccessat(fixture->fd, bait, F_OK, 0), 0);
 	}
 }
 
