@@ -11,7 +11,7 @@
  */
 int daemon_fork(int *ready_fd);
 
-/* Lets the parent go, and puts /dev/null in the place of stdin, stdout and stderr. */
+/* Puts /dev/null in the place of stdin, stdout and stderr, and lets the parent go. From here on the log is syslog's. */
 void daemon_ready(int *ready_fd);
 
 #endif

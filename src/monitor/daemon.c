@@ -45,14 +45,21 @@ int daemon_fork(int *ready_fd)
 	return 0;
 }
 
+static void detach_stdio(void)
+{
+	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+}
+
 void daemon_ready(int *ready_fd)
 {
-	ssize_t written = write(*ready_fd, "", 1);
+	ssize_t written;
 
+	log_open(LOG_TO_SYSLOG);
+	detach_stdio();
+	written = write(*ready_fd, "", 1);
 	(void)written; /* the parent may have been killed */
 	descriptor_close(ready_fd);
-	log_open(LOG_TO_SYSLOG);
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		close(fd);
-	descriptor_fill_standard();
 }

@@ -105,13 +105,20 @@ def test_worker_keeps_nothing_of_a_client_that_has_gone(helper, export):
 # Identities, one thread's at a time
 
 
+@pytest.fixture
+def disk(export, tmp_path):
+    """The export as an ext4, which can be frozen; to be named before `helper`."""
+    with ext4(export, tmp_path / "image"):
+        yield export
+
+
+
 @pytest.mark.parametrize(("uid", "gid"), [(1000, 1001), (1000, 0), (0, 1001)])
-def test_create_that_hangs_has_its_thread_alone_be_somebody_else(export, tmp_path, uid, gid):
-    with ext4(export, tmp_path / "image"), Helper(export) as helper:
-        creator, other = helper.connect(), helper.connect()
+def test_create_that_hangs_has_its_thread_alone_be_somebody_else(disk, helper, uid, gid):
+    with helper.connect() as creator, helper.connect() as other:
         other.lstat("/")
         (worker,) = helper.children()
-        with frozen(export):
+        with frozen(disk):
             creator.send(Op.CREATE, path="//file", flags=os.O_CREAT | os.O_RDWR, mode=0o600, uid=uid, gid=gid)
             (hanging,) = proc.wait_for_hanging(worker).values()
             fields = proc.status(worker, hanging)
@@ -125,18 +132,15 @@ def test_create_that_hangs_has_its_thread_alone_be_somebody_else(export, tmp_pat
         with descriptor(creator.recv_fd()) as fd:
             assert (os.fstat(fd).st_uid, os.fstat(fd).st_gid) == (uid, gid)
         assert_confined(proc.status(worker, hanging))
-        creator.close()
-        other.close()
 
 
-def test_create_of_guest_root_keeps_all_seven(export, tmp_path):
-    with ext4(export, tmp_path / "image"), Helper(export) as helper, helper.connect() as client:
-        (worker,) = helper.children()
-        with frozen(export):
-            client.send(Op.MKDIR, path="//directory", mode=0o755, uid=0, gid=0)
-            (hanging,) = proc.wait_for_hanging(worker).values()
-            assert_confined(proc.status(worker, hanging))
-        client.recv_status()
+def test_create_of_guest_root_keeps_all_seven(disk, helper, client):
+    (worker,) = helper.children()
+    with frozen(disk):
+        client.send(Op.MKDIR, path="//directory", mode=0o755, uid=0, gid=0)
+        (hanging,) = proc.wait_for_hanging(worker).values()
+        assert_confined(proc.status(worker, hanging))
+    client.recv_status()
 
 
 @pytest.mark.parametrize(
@@ -176,9 +180,14 @@ def hostile(export, outside):
     return export
 
 
+def changes(path):
+    """Of content or attributes: all of them show in one of these."""
+    return os.stat(path).st_mtime_ns, os.stat(path).st_ctime_ns
+
+
 @pytest.mark.parametrize("way", ESCAPES)
 def test_no_name_leads_out_of_the_export(hostile, outside, client, way):
-    before = sorted(os.listdir(outside)), os.stat(outside), os.stat(outside / "secret")
+    before = sorted(os.listdir(outside)), changes(outside), changes(outside / "secret")
     secret, new = f"{way}/secret", f"{way}/new"
     (hostile / "inside").write_text("")
     attempts = [
@@ -209,7 +218,7 @@ def test_no_name_leads_out_of_the_export(hostile, outside, client, way):
     for attempt in attempts:
         with fails(errno.ENOENT):
             attempt()
-    assert (sorted(os.listdir(outside)), os.stat(outside), os.stat(outside / "secret")) == before
+    assert (sorted(os.listdir(outside)), changes(outside), changes(outside / "secret")) == before
 
 
 @pytest.mark.parametrize("name", ["/..", "/../..", "//.", "//../", "//d/../..", "//d/../../../.."])

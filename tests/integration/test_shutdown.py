@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The end by SIGTERM or SIGINT: what is in flight is answered, the rest is cut, within five seconds, with status 0."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -31,14 +32,16 @@ def assert_ended(client):
         client.recv_exact(1)
 
 
-def start_to_hang(helper, *requests):
+@contextlib.contextmanager
+def hanging(helper, *requests):
     """A client for each request, all of which hang."""
-    clients = [helper.connect() for _ in requests]
-    for client, (op, fields) in zip(clients, requests):
-        client.send(op, **fields)
-    (worker,) = helper.children()
-    proc.wait_for_hanging(worker, len(clients))
-    return clients
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(helper.connect()) for _ in requests]
+        for client, (op, fields) in zip(clients, requests):
+            client.send(op, **fields)
+        (worker,) = helper.children()
+        proc.wait_for_hanging(worker, len(clients))
+        yield clients
 
 
 def wait_until_stopping(helper):
@@ -62,8 +65,8 @@ def test_end_without_clients(export):
 
 
 def test_signals_that_come_again_change_nothing(export):
-    with HangingFileSystem(export) as file_system, Helper(export) as helper:
-        (client,) = start_to_hang(helper, (Op.OPEN, OPEN))
+    opened = (Op.OPEN, OPEN)
+    with HangingFileSystem(export) as file_system, Helper(export) as helper, hanging(helper, opened) as (client,):
         for _ in range(5):
             os.kill(helper.pid, signal.SIGTERM)
             os.kill(helper.pid, signal.SIGINT)
@@ -76,8 +79,8 @@ def test_signals_that_come_again_change_nothing(export):
 
 def test_interrupt_of_a_terminal_reaches_both_and_loses_no_answer(export):
     """Ctrl-C goes to the whole process group."""
-    with HangingFileSystem(export) as file_system, Helper(export) as helper:
-        (client,) = start_to_hang(helper, (Op.OPEN, OPEN))
+    opened = (Op.OPEN, OPEN)
+    with HangingFileSystem(export) as file_system, Helper(export) as helper, hanging(helper, opened) as (client,):
         os.killpg(helper.pid, signal.SIGINT)
         wait_until_stopping(helper)
         file_system.release()
@@ -98,17 +101,26 @@ def test_worker_leaves_signals_to_the_monitor(helper, client, number):
 # Requests in flight
 
 
-def test_requests_in_flight_are_answered_when_they_return(export, tmp_path):
-    with ext4(export, tmp_path / "image"), Helper(export) as helper:
-        with frozen(export):
-            creator, maker = start_to_hang(helper, (Op.CREATE, CREATE), (Op.MKDIR, MKDIR))
+@pytest.fixture
+def disk(export, tmp_path):
+    """The export as an ext4, which can be frozen."""
+    with ext4(export, tmp_path / "image"):
+        yield export
+
+
+def test_requests_in_flight_are_answered_when_they_return(disk):
+    with Helper(disk) as helper, contextlib.ExitStack() as cold:
+        cold.enter_context(frozen(disk))
+        with hanging(helper, (Op.CREATE, CREATE), (Op.MKDIR, MKDIR)) as clients:
             os.kill(helper.pid, signal.SIGTERM)
             wait_until_stopping(helper)
-        with descriptor(creator.recv_fd()) as fd:
-            assert (os.fstat(fd).st_uid, os.fstat(fd).st_gid) == (1000, 1001)
-        maker.recv_status()
-        for client in (creator, maker):
-            assert_ended(client)
+            cold.close()
+            creator, maker = clients
+            with descriptor(creator.recv_fd()) as fd:
+                assert (os.fstat(fd).st_uid, os.fstat(fd).st_gid) == (1000, 1001)
+            maker.recv_status()
+            for client in clients:
+                assert_ended(client)
         assert helper.wait() == 0
 
 
@@ -121,31 +133,30 @@ def expect_eio(client, op):
     assert_ended(client)
 
 
-def assert_ends_in_time_without(helper, idle, hanging):
-    """`hanging` are clients with the operation that each waits for, which never returns."""
+def assert_ends_in_time_without(helper, idle, waiting):
+    """`waiting` are clients with the operation that each waits for, which never returns."""
     start = time.monotonic()
     os.kill(helper.pid, signal.SIGTERM)
     assert_ended(idle)
     assert time.monotonic() - start < SLACK, "who waits for nothing is not made to wait"
-    for client, op in hanging:
+    for client, op in waiting:
         expect_eio(client, op)
     assert helper.wait() == 0
     assert time.monotonic() - start < PROMISED + SLACK
 
 
 def test_requests_that_never_return_are_answered_with_eio_in_time(export):
+    requests = ((Op.OPEN, OPEN), (Op.CREATE, CREATE), (Op.MKDIR, MKDIR), (Op.LSTAT, LSTAT))
     with HangingFileSystem(export), Helper(export) as helper, helper.connect() as idle:
-        requests = ((Op.OPEN, OPEN), (Op.CREATE, CREATE), (Op.MKDIR, MKDIR), (Op.LSTAT, LSTAT))
-        clients = start_to_hang(helper, *requests)
-        (worker,) = helper.children()
-        assert_ends_in_time_without(helper, idle, list(zip(clients, (op for op, _ in requests))))
+        with hanging(helper, *requests) as clients:
+            (worker,) = helper.children()
+            assert_ends_in_time_without(helper, idle, list(zip(clients, (op for op, _ in requests))))
         wait_for(lambda: proc.has_ended(worker), what="the worker's end")
 
 
-def test_requests_that_cannot_even_be_killed_are_answered_with_eio_in_time(export, tmp_path):
-    with ext4(export, tmp_path / "image"), Helper(export) as helper, helper.connect() as idle:
-        with frozen(export):
-            creator, maker = start_to_hang(helper, (Op.CREATE, CREATE), (Op.MKDIR, MKDIR))
+def test_requests_that_cannot_even_be_killed_are_answered_with_eio_in_time(disk):
+    with Helper(disk) as helper, helper.connect() as idle:
+        with frozen(disk), hanging(helper, (Op.CREATE, CREATE), (Op.MKDIR, MKDIR)) as (creator, maker):
             (worker,) = helper.children()
             assert_ends_in_time_without(helper, idle, [(creator, Op.CREATE), (maker, Op.MKDIR)])
         wait_for(lambda: proc.has_ended(worker), what="the worker's end")
@@ -154,8 +165,8 @@ def test_requests_that_cannot_even_be_killed_are_answered_with_eio_in_time(expor
 def test_requests_behind_one_in_flight_are_answered_or_cut_with_a_reset(export):
     """They need not be read any more, but an end of file would be taken for success by who waits for an OPEN."""
     behind = 40
-    with HangingFileSystem(export) as file_system, Helper(export) as helper:
-        (client,) = start_to_hang(helper, (Op.OPEN, OPEN))
+    opened = (Op.OPEN, OPEN)
+    with HangingFileSystem(export) as file_system, Helper(export) as helper, hanging(helper, opened) as (client,):
         client.send_raw(request(Op.OPEN, **OPEN) * behind)
         os.kill(helper.pid, signal.SIGTERM)
         wait_until_stopping(helper)
@@ -171,8 +182,8 @@ def test_requests_behind_one_in_flight_are_answered_or_cut_with_a_reset(export):
 
 
 def test_client_that_shares_a_reactor_with_one_in_flight_is_cut_with_a_reset(export):
-    with HangingFileSystem(export), Helper(export, args=("--threads", "1")) as helper:
-        (client,) = start_to_hang(helper, (Op.OPEN, OPEN))
+    opened = (Op.OPEN, OPEN)
+    with HangingFileSystem(export), Helper(export, args=("--threads", "1")) as helper, hanging(helper, opened) as (client,):
         with helper.connect() as other:
             other.send(Op.OPEN, path="/", flags=os.O_DIRECTORY)
             os.kill(helper.pid, signal.SIGTERM)
@@ -208,8 +219,8 @@ def test_client_in_the_middle_of_a_message_is_cut(export, size):
 
 
 def test_nobody_can_connect_any_more_while_it_ends(export):
-    with HangingFileSystem(export) as file_system, Helper(export) as helper:
-        (client,) = start_to_hang(helper, (Op.OPEN, OPEN))
+    opened = (Op.OPEN, OPEN)
+    with HangingFileSystem(export) as file_system, Helper(export) as helper, hanging(helper, opened) as (client,):
         name = helper.socket
         os.kill(helper.pid, signal.SIGTERM)
         wait_until_stopping(helper)
