@@ -24,6 +24,7 @@ OPEN = {"path": "//file", "flags": os.O_RDONLY}
 CREATE = {"path": "//file", "flags": os.O_CREAT | os.O_RDWR, "mode": 0o600, "uid": 1000, "gid": 1001}
 MKDIR = {"path": "//directory", "mode": 0o755, "uid": 1000, "gid": 1001}
 LSTAT = {"path": "//file"}
+AN_OPEN = (Op.OPEN, OPEN)
 
 
 def assert_ended(client):
@@ -65,8 +66,7 @@ def test_end_without_clients(export):
 
 
 def test_signals_that_come_again_change_nothing(export):
-    opened = (Op.OPEN, OPEN)
-    with HangingFileSystem(export) as file_system, Helper(export) as helper, hanging(helper, opened) as (client,):
+    with HangingFileSystem(export) as file_system, Helper(export) as helper, hanging(helper, AN_OPEN) as (client,):
         for _ in range(5):
             os.kill(helper.pid, signal.SIGTERM)
             os.kill(helper.pid, signal.SIGINT)
@@ -79,8 +79,7 @@ def test_signals_that_come_again_change_nothing(export):
 
 def test_interrupt_of_a_terminal_reaches_both_and_loses_no_answer(export):
     """Ctrl-C goes to the whole process group."""
-    opened = (Op.OPEN, OPEN)
-    with HangingFileSystem(export) as file_system, Helper(export) as helper, hanging(helper, opened) as (client,):
+    with HangingFileSystem(export) as file_system, Helper(export) as helper, hanging(helper, AN_OPEN) as (client,):
         os.killpg(helper.pid, signal.SIGINT)
         wait_until_stopping(helper)
         file_system.release()
@@ -165,8 +164,7 @@ def test_requests_that_cannot_even_be_killed_are_answered_with_eio_in_time(disk)
 def test_requests_behind_one_in_flight_are_answered_or_cut_with_a_reset(export):
     """They need not be read any more, but an end of file would be taken for success by who waits for an OPEN."""
     behind = 40
-    opened = (Op.OPEN, OPEN)
-    with HangingFileSystem(export) as file_system, Helper(export) as helper, hanging(helper, opened) as (client,):
+    with HangingFileSystem(export) as file_system, Helper(export) as helper, hanging(helper, AN_OPEN) as (client,):
         client.send_raw(request(Op.OPEN, **OPEN) * behind)
         os.kill(helper.pid, signal.SIGTERM)
         wait_until_stopping(helper)
@@ -182,9 +180,8 @@ def test_requests_behind_one_in_flight_are_answered_or_cut_with_a_reset(export):
 
 
 def test_client_that_shares_a_reactor_with_one_in_flight_is_cut_with_a_reset(export):
-    opened = (Op.OPEN, OPEN)
-    with HangingFileSystem(export), Helper(export, args=("--threads", "1")) as helper, hanging(helper, opened) as (client,):
-        with helper.connect() as other:
+    with HangingFileSystem(export), Helper(export, args=("--threads", "1")) as helper:
+        with hanging(helper, AN_OPEN) as (client,), helper.connect() as other:
             other.send(Op.OPEN, path="/", flags=os.O_DIRECTORY)
             os.kill(helper.pid, signal.SIGTERM)
             expect_eio(client, Op.OPEN)
@@ -219,8 +216,7 @@ def test_client_in_the_middle_of_a_message_is_cut(export, size):
 
 
 def test_nobody_can_connect_any_more_while_it_ends(export):
-    opened = (Op.OPEN, OPEN)
-    with HangingFileSystem(export) as file_system, Helper(export) as helper, hanging(helper, opened) as (client,):
+    with HangingFileSystem(export) as file_system, Helper(export) as helper, hanging(helper, AN_OPEN) as (client,):
         name = helper.socket
         os.kill(helper.pid, signal.SIGTERM)
         wait_until_stopping(helper)
