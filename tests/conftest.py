@@ -56,6 +56,14 @@ def export(tmp_path):
 
 
 @pytest.fixture
+def run_directory(tmp_path):
+    """For the socket: root's, mode 0755."""
+    path = tmp_path / "run"
+    path.mkdir(mode=0o755)
+    return path
+
+
+@pytest.fixture
 def helper_arguments():
     """What `helper` is started with besides; for test files to override."""
     return ()

@@ -33,6 +33,9 @@ struct reactor_owner {
 	_Atomic bool *ticks; /* the main thread shall look now and then: a connection was left untidy, or waits for another */
 };
 
+/* A connection is over: closes its slot, and tells the monitor, which closes its copy; the peer notices only then. */
+void client_report_end(int channel, struct slot *slot);
+
 /*
  * Starts reactor `number` (thread "vph-reactor-N"), which checks its confinement before it does anything else.
  * `owner` must outlive it. Returns 0, or -errno after logging.

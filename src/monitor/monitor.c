@@ -111,6 +111,7 @@ static void on_signal(evutil_socket_t number, short what, void *argument)
 	stop(monitor);
 }
 
+static void part_from_worker(struct monitor *monitor);
 static void settle(struct monitor *monitor);
 
 static void on_deadline(evutil_socket_t fd, short what, void *argument)
@@ -118,6 +119,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *argument)
 	(void)fd;
 	(void)what;
 	log_error("the worker does not end in time; leaving it");
+	part_from_worker(argument);
 	settle(argument);
 }
 
@@ -222,15 +224,20 @@ static bool crashes_too_often(struct monitor *monitor)
 
 static int start_worker(struct monitor *monitor);
 
+/* It is gone, or shall be: what it had is ours alone again, but for the connections that it has ended. */
+static void part_from_worker(struct monitor *monitor)
+{
+	worker_process_finish(&monitor->worker, monitor->stopping);
+	custody_take_back(&monitor->custody);
+	on_closed(monitor);
+}
+
 /*
- * The worker is gone, or as good as that, at the end. A client that is still owed a reply must not see its socket
- * end instead (protocol.h): another worker answers, and leaves.
+ * There is no worker any more, at the end. A client that is still owed a reply must not see its socket end instead
+ * (protocol.h): another worker answers, and leaves.
  */
 static void settle(struct monitor *monitor)
 {
-	worker_process_finish(&monitor->worker, true);
-	custody_take_back(&monitor->custody);
-	custody_reap(&monitor->custody);
 	if (monitor->settling || monitor->custody.count == 0 || start_worker(monitor)) {
 		end_loop(monitor);
 		return;
@@ -257,9 +264,7 @@ static void on_gone(void *context)
 {
 	struct monitor *monitor = context;
 
-	worker_process_finish(&monitor->worker, monitor->stopping);
-	custody_take_back(&monitor->custody);
-	on_closed(monitor);
+	part_from_worker(monitor);
 	if (!monitor->serving)
 		fail(monitor);
 	else if (monitor->stopping)

@@ -50,7 +50,13 @@ struct reactor {
 	struct connection_room room;
 };
 
-/* Tells the monitor, which closes its copy: the peer notices only then. */
+void client_report_end(int channel, struct slot *slot)
+{
+	slot_set_phase(slot, SLOT_CLOSED);
+	/* If the channel is full, the monitor is about to look at the scoreboard anyway. */
+	channel_send(channel, &(struct channel_message){ .type = CHANNEL_CLOSED }, -1);
+}
+
 static void end_client(struct client *client)
 {
 	struct reactor *reactor = client->reactor;
@@ -67,22 +73,26 @@ static void end_client(struct client *client)
 	atomic_fetch_sub(&reactor->load, 1);
 
 	/* The slot may be in use again as soon as it is closed: nothing of the client is touched below this. */
-	slot_set_phase(slot, SLOT_CLOSED);
-	/* If the channel is full, the monitor is about to look at the scoreboard anyway. */
-	channel_send(channel, &(struct channel_message){ .type = CHANNEL_CLOSED }, -1);
+	client_report_end(channel, slot);
 }
 
 static void on_client(evutil_socket_t fd, short what, void *argument);
 
-/* Waits for what the state says. Bytes that stay in the socket must not wake us: it is the edge that counts. */
-static int watch(struct client *client, enum connection_state state)
+/*
+ * Waits for what the state says; a client that cannot be waited for is ended. Bytes that stay in the socket must not
+ * wake us: it is the edge that counts.
+ */
+static void watch(struct client *client, enum connection_state state)
 {
 	short what = state == CONNECTION_WRITES ? EV_WRITE : EV_READ | EV_CLOSED | EV_ET;
 
 	client->state = state;
 	event_assign(&client->event, client->reactor->base, client->connection.fd, (short)(what | EV_PERSIST), on_client,
 	             client);
-	return event_add(&client->event, NULL);
+	if (event_add(&client->event, NULL)) {
+		log_error("reactor %u cannot watch a connection: %s", client->reactor->number, strerror(errno));
+		end_client(client);
+	}
 }
 
 /*
@@ -138,10 +148,7 @@ static void go_on(struct client *client, enum connection_state state)
 	if (state == client->state)
 		return;
 	event_del(&client->event);
-	if (watch(client, state)) {
-		log_error("reactor %u cannot watch a connection: %s", reactor->number, strerror(errno));
-		end_client(client);
-	}
+	watch(client, state);
 }
 
 static uint64_t requests_of(const struct client *client)
@@ -205,10 +212,7 @@ static void welcome(struct reactor *reactor, struct client *client)
 {
 	client->next = reactor->clients;
 	reactor->clients = client;
-	if (watch(client, client->state)) {
-		log_error("reactor %u cannot watch a connection: %s", reactor->number, strerror(errno));
-		end_client(client);
-	}
+	watch(client, client->state);
 }
 
 static void say_goodbye(struct reactor *reactor)

@@ -76,12 +76,6 @@ static void begin_ticks(struct worker *worker)
 		evtimer_add(worker->tick, &tick_interval);
 }
 
-static void close_slot(const struct worker *worker, struct slot *slot)
-{
-	slot_set_phase(slot, SLOT_CLOSED);
-	channel_send(worker->setup->channel, &(struct channel_message){ .type = CHANNEL_CLOSED }, -1);
-}
-
 /* A reactor that gets a second client may be stuck with the first already. */
 static void give_to_reactor(struct worker *worker, struct client *client, enum connection_state state)
 {
@@ -100,7 +94,7 @@ static void take_connection(struct worker *worker, uint32_t index, int fd)
 
 	if (fd < 0) {
 		log_error("client pid %d: no descriptor is left for its connection, which is cut", (int)slot->pid);
-		close_slot(worker, slot);
+		client_report_end(worker->setup->channel, slot);
 		return;
 	}
 	client->channel = worker->setup->channel;
@@ -112,7 +106,7 @@ static void take_connection(struct worker *worker, uint32_t index, int fd)
 
 	if (state == CONNECTION_ENDED) {
 		connection_finish(&client->connection);
-		close_slot(worker, slot);
+		client_report_end(worker->setup->channel, slot);
 		return;
 	}
 	give_to_reactor(worker, client, state);

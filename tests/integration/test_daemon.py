@@ -17,14 +17,6 @@ CREDENTIALS = struct.Struct("=iII")  # pid, uid, gid
 
 
 @pytest.fixture
-def run_directory(tmp_path):
-    """For the socket: root's, mode 0755."""
-    path = tmp_path / "run"
-    path.mkdir(mode=0o755)
-    return path
-
-
-@pytest.fixture
 def daemon(export, run_directory):
     """A daemon that serves `export` on the socket `s`."""
     with Daemon("--path", export, "--socket", run_directory / "s") as running:

@@ -18,14 +18,6 @@ RETRY_TIMEOUT = 15.0  # after an attempt that failed
 
 
 @pytest.fixture
-def run_directory(tmp_path):
-    """For the socket: root's, mode 0755."""
-    path = tmp_path / "run"
-    path.mkdir(mode=0o755)
-    return path
-
-
-@pytest.fixture
 def name(run_directory):
     return run_directory / "s"
 

@@ -19,14 +19,6 @@ def mode(request):
     return request.param
 
 
-@pytest.fixture
-def run_directory(tmp_path):
-    """For the socket: root's, mode 0755."""
-    path = tmp_path / "run"
-    path.mkdir(mode=0o755)
-    return path
-
-
 def assert_fails(done, *reasons):
     assert (done.returncode, done.stdout) == (FAILED, "")
     for reason in reasons:
