@@ -4,7 +4,7 @@
  *
  *   1. groups       need CAP_SETGID over the launcher's groups
  *   2. chroot       through a descriptor opened outside, then chdir: nothing of the path is looked up again
- *   3. bounding     needs CAP_SETPCAP, which step 4 takes
+ *   3. bounding     and securebits need CAP_SETPCAP, which step 4 takes
  *   4. capabilities seven of them, the rest gone for good
  *   5. no_new_privs nothing that is executed can gain anything; the worker executes nothing
  *   6. no core dump, which would lie in the export for every guest to read
@@ -82,6 +82,12 @@ static int enter_root(int export_fd)
 	return 0;
 }
 
+/* What a launcher has set here survives fork and exec; with no_setuid_fixup root's return would bring nothing back. */
+static int clear_securebits(void)
+{
+	return prctl(PR_SET_SECUREBITS, 0, 0, 0, 0) ? failed("clear the securebits (it needs CAP_SETPCAP, and a launcher that has not locked them)") : 0;
+}
+
 static int drop_bounding_set(void)
 {
 	for (cap_value_t capability = 0; CAP_IS_SUPPORTED(capability); capability++)
@@ -124,6 +130,8 @@ int sandbox_enter(int export_fd)
 	if (!error)
 		error = enter_root(export_fd);
 	if (!error)
+		error = clear_securebits();
+	if (!error)
 		error = drop_bounding_set();
 	if (!error)
 		error = keep_seven_capabilities();
@@ -164,6 +172,8 @@ bool sandbox_verify(void)
 		if (cap_get_ambient(capability))
 			return differs("the ambient set is not empty");
 	}
+	if (prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) != 0)
+		return differs("securebits are set");
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		return differs("no_new_privs is not set");
 	if (getgroups(0, NULL) != groups_left)

@@ -65,12 +65,15 @@ def test_worker_and_each_of_its_threads_is_confined(helper, export):
 
 
 def test_worker_is_confined_whoever_starts_it(export, tmp_path):
-    """Of the launcher's groups, umask, saved ids, ambient capabilities and descriptors nothing is left."""
+    """Of the launcher's groups, umask, saved ids, ambient capabilities, securebits and descriptors nothing is left."""
     preparation = f"umask 077; exec 7< / 8< /etc/passwd 9>> {tmp_path}/log"
     prefix = "setpriv --groups=4,100,1000 --inh-caps=+sys_admin,+chown --ambient-caps=+sys_admin,+chown"
+    prefix += " --securebits=+no_setuid_fixup"
     binary = launcher(tmp_path, preparation, prefix)
     with Helper(export, binary=binary) as helper, helper.connect() as client:
         client.lstat("/")
+        os.close(client.create("//file", uid=1000, gid=1000))
+        client.chown("//file", 0, 0)
         (worker,) = helper.children()
         assert_worker_is_confined(worker, export)
         for pid in (helper.pid, worker):

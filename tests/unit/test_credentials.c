@@ -305,7 +305,11 @@ static void fail_to_assume(const void *argument)
 
 static void a_refused_identity_changes_nothing(void **state)
 {
-	static const struct refusal refusals[] = { { SETRESGID, false, GID }, { SETRESUID, false, UID } };
+	static const struct refusal refusals[] = {
+		{ SETRESGID, false, GID },
+		{ SETRESUID, false, UID },
+		{ SYS_capset, true, 0 }, /* the half that was done is undone, without that call */
+	};
 
 	(void)state;
 	need_root();
@@ -321,11 +325,13 @@ static void fail_to_restore(const void *argument)
 	credentials_restore(UID, GID);
 }
 
-static void fail_halfway(const void *argument)
+/* The uid was 0 all the time, and brings no capability back. */
+static void fail_to_restore_group(const void *argument)
 {
 	become_worker();
+	CHECK_EQUAL(credentials_assume(0, GID), 0);
 	refuse(argument);
-	credentials_assume(UID, GID);
+	credentials_restore(0, GID);
 }
 
 static void assert_aborts(void (*body)(const void *argument), const struct refusal *refusal)
@@ -338,17 +344,15 @@ static void assert_aborts(void (*body)(const void *argument), const struct refus
 
 static void a_thread_that_cannot_become_root_again_aborts(void **state)
 {
-	static const struct refusal refusals[] = {
-		{ SETRESUID, false, 0 },
-		{ SETRESGID, false, 0 },
-		{ SYS_capset, true, 0 },
-	};
+	static const struct refusal no_uid = { SETRESUID, false, 0 }, no_gid = { SETRESGID, false, 0 };
+	static const struct refusal no_capabilities = { SYS_capset, true, 0 };
 
 	(void)state;
 	need_root();
-	for (size_t i = 0; i < COUNT(refusals); i++)
-		assert_aborts(fail_to_restore, &refusals[i]);
-	assert_aborts(fail_halfway, &refusals[2]);
+	assert_aborts(fail_to_restore, &no_uid);
+	assert_aborts(fail_to_restore, &no_gid);
+	assert_aborts(fail_to_restore_group, &no_gid);
+	assert_aborts(fail_to_restore_group, &no_capabilities);
 }
 
 int main(void)
