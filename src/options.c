@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "version.h"
+#include "config.h"
 
 #define DEFAULT_MAX_CLIENTS 256
 #define MOST_CLIENTS        65536
@@ -21,7 +21,10 @@
 #define MOST_THREADS        4096
 #define MOST_BUSY_POLL      1000 /* us */
 
-enum long_option { OPTION_VERSION = 256, OPTION_MAX_CLIENTS, OPTION_THREADS, OPTION_BUSY_POLL };
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+enum long_option { OPTION_VERSION = 256, OPTION_MAX_CLIENTS, OPTION_THREADS, OPTION_BUSY_POLL,
+	OPTION_SANDBOX, OPTION_SECCOMP, OPTION_IDMAP };
 
 static const char short_options[] = "p:f:s:u:g:nh";
 
@@ -35,6 +38,9 @@ static const struct option long_options[] = {
 	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
 	{ "busy-poll", required_argument, NULL, OPTION_BUSY_POLL },
+	{ "sandbox", required_argument, NULL, OPTION_SANDBOX },
+	{ "seccomp", required_argument, NULL, OPTION_SECCOMP },
+	{ "idmap", required_argument, NULL, OPTION_IDMAP },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -56,6 +62,12 @@ static const char help[] =
 	"      --threads COUNT      run at most so many requests at once (64)\n"
 	"      --busy-poll HOW      look for a client's next request before sleeping: auto\n"
 	"                           (where it pays), off, or for so many microseconds\n"
+	"      --sandbox HOW        confine the worker by namespace, chroot, or auto (the former\n"
+	"                           where it can be had)\n"
+	"      --seccomp HOW        a system call that the worker should not make: kill it,\n"
+	"                           log that, or off: allow all\n"
+	"      --idmap RANGE,...    show the host's ids to the guests as others; a range is\n"
+	"                           uid, gid or both:GUEST:HOST:COUNT (needs namespace)\n"
 	"  -h, --help               print this and exit\n"
 	"      --version            print the version and exit\n"
 	"\n"
@@ -141,6 +153,46 @@ static enum options_result parse_busy_poll(const char *text, uint32_t *limit)
 	return OPTIONS_RUN;
 }
 
+/* One of `count` words, as its place among them. */
+static bool parse_word(const char *text, const char *const *words, unsigned count, unsigned *place)
+{
+	for (*place = 0; *place < count; ++*place)
+		if (!strcmp(text, words[*place]))
+			return true;
+	return false;
+}
+
+static enum options_result parse_sandbox(const char *text, enum sandbox_kind *kind)
+{
+	static const char *const words[] = {
+		[SANDBOX_AUTO] = "auto", [SANDBOX_NAMESPACE] = "namespace", [SANDBOX_CHROOT] = "chroot"
+	};
+	unsigned place;
+
+	if (!parse_word(text, words, COUNT(words), &place))
+		return wrong("--sandbox '%s': give auto, namespace or chroot", text);
+	*kind = (enum sandbox_kind)place;
+	return OPTIONS_RUN;
+}
+
+static enum options_result parse_seccomp(const char *text, enum seccomp_mode *mode)
+{
+	static const char *const words[] = { [SECCOMP_KILL] = "kill", [SECCOMP_LOG] = "log", [SECCOMP_OFF] = "off" };
+	unsigned place;
+
+	if (!parse_word(text, words, COUNT(words), &place))
+		return wrong("--seccomp '%s': give kill, log or off", text);
+	*mode = (enum seccomp_mode)place;
+	return OPTIONS_RUN;
+}
+
+static enum options_result parse_idmap(const char *text, struct idmap *map)
+{
+	const char *what = idmap_parse(map, text);
+
+	return what ? wrong("--idmap '%s': %s", text, what) : OPTIONS_RUN;
+}
+
 static enum options_result parse_fd(const char *text, int *fd)
 {
 	unsigned long number;
@@ -179,6 +231,12 @@ static enum options_result parse_one(int option, const char *argument, struct op
 		return parse_count("--threads", argument, MOST_THREADS, &options->threads);
 	case OPTION_BUSY_POLL:
 		return parse_busy_poll(argument, &options->busy_poll);
+	case OPTION_SANDBOX:
+		return parse_sandbox(argument, &options->confinement.kind);
+	case OPTION_SECCOMP:
+		return parse_seccomp(argument, &options->confinement.seccomp);
+	case OPTION_IDMAP:
+		return parse_idmap(argument, &options->confinement.idmap);
 	case 'h':
 		fputs(help, stdout);
 		return OPTIONS_DONE;
@@ -195,6 +253,7 @@ static enum options_result parse_one(int option, const char *argument, struct op
 static enum options_result check(const struct options *options)
 {
 	const size_t longest = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
+	const char *idmap_fault = idmap_check(&options->confinement.idmap);
 
 	if (!options->path)
 		return wrong("say which directory to export: --path DIRECTORY");
@@ -205,6 +264,10 @@ static enum options_result check(const struct options *options)
 	if (options->socket && strlen(options->socket) > longest)
 		return wrong("--socket: the name has %zu bytes, and QEMU could connect to one of at most %zu",
 		             strlen(options->socket), longest);
+	if (idmap_fault)
+		return wrong("--idmap: %s", idmap_fault);
+	if (idmap_exists(&options->confinement.idmap) && options->confinement.kind == SANDBOX_CHROOT)
+		return wrong("--idmap needs --sandbox=namespace");
 	return OPTIONS_RUN;
 }
 
@@ -220,6 +283,7 @@ enum options_result options_parse(int count, char **arguments, struct options *o
 		.max_clients = DEFAULT_MAX_CLIENTS,
 		.threads = DEFAULT_THREADS,
 		.busy_poll = UINT32_MAX,
+		.confinement = { .seccomp = SECCOMP_DEFAULT },
 	};
 	optind = 0; /* glibc's word for starting anew */
 	while ((option = getopt_long(count, arguments, short_options, long_options, NULL)) != -1) {

@@ -3,6 +3,9 @@
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
+#include <sys/types.h>
+
+#include "common/confinement.h"
 #include "common/scoreboard.h"
 
 struct worker_setup {
@@ -11,8 +14,12 @@ struct worker_setup {
 	int log_fd;     /* becomes stderr */
 	unsigned threads; /* reactors at most */
 	uint32_t busy_poll; /* poller_configure() */
+	struct confinement confinement;
 	struct scoreboard scoreboard;
 };
+
+/* fork(2), for the child to call worker_run() with the same setup. Returns what fork does. */
+pid_t worker_fork(const struct worker_setup *setup);
 
 /*
  * Confines the calling process, which the monitor has just forked, and serves until the monitor says stop or dies.

@@ -31,7 +31,7 @@
 #include "monitor/name.h"
 #include "monitor/refusal.h"
 #include "monitor/worker_process.h"
-#include "version.h"
+#include "config.h"
 
 /* The worker takes 4 s for its clients' last replies; after this it is no longer waited for. */
 static const struct timeval stop_time = { .tv_sec = 4, .tv_usec = 200000 };
@@ -286,6 +286,7 @@ static int start_worker(struct monitor *monitor)
 		.export_fd = monitor->export_fd,
 		.threads = monitor->limits.threads,
 		.busy_poll = monitor->options->busy_poll,
+		.confinement = monitor->options->confinement,
 		.scoreboard = monitor->custody.scoreboard,
 	};
 

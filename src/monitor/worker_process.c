@@ -95,7 +95,7 @@ static pid_t fork_worker(const struct worker_setup *setup)
 	/* libevent's signal handlers must not run in the child before worker_run() has replaced them. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	pid = fork();
+	pid = worker_fork(setup);
 	if (pid == 0) {
 		for (int signal_number = 1; signal_number < NSIG; signal_number++)
 			signal(signal_number, SIG_DFL);
@@ -170,7 +170,8 @@ void worker_process_stop(struct worker_process *worker)
 static void log_end(int status)
 {
 	if (WIFSIGNALED(status))
-		log_error("the worker was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+		log_error("the worker was killed by signal %d (%s)%s", WTERMSIG(status), strsignal(WTERMSIG(status)),
+		          WTERMSIG(status) == SIGSYS ? ": a system call that it should not make; --seccomp=log shows which" : "");
 	else if (WEXITSTATUS(status))
 		log_error("the worker has exited with status %d", WEXITSTATUS(status));
 }

@@ -315,6 +315,11 @@ static int shed_monitor(struct worker_setup *setup)
 	return error ? error : descriptor_close_all_but(keep, 2);
 }
 
+pid_t worker_fork(const struct worker_setup *setup)
+{
+	return sandbox_fork(&setup->confinement);
+}
+
 _Noreturn void worker_run(const struct worker_setup *given)
 {
 	static struct worker_setup setup;
@@ -328,7 +333,8 @@ _Noreturn void worker_run(const struct worker_setup *given)
 		log_error("cannot start the worker: %s", strerror(-error));
 		leave(&worker, EXIT_FAILURE);
 	}
-	if (sandbox_enter(setup.export_fd) || !sandbox_verify())
+	if (sandbox_enter(setup.export_fd, &setup.confinement) || !sandbox_verify() ||
+	    !sandbox_verify_descriptors(&setup.channel, 1))
 		leave(&worker, EXIT_FAILURE);
 
 	poller_configure(setup.busy_poll);

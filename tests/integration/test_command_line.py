@@ -10,7 +10,7 @@ from support.helper import ROOT, Helper
 from support.launch import run
 
 OPTIONS = ["-p", "--path", "-s", "--socket", "-f", "--fd", "-u", "--uid", "-g", "--gid", "-n", "--nodaemon"]
-OPTIONS += ["--max-clients", "--threads", "--busy-poll", "-h", "--help", "--version"]
+OPTIONS += ["--max-clients", "--threads", "--busy-poll", "--sandbox", "--seccomp", "--idmap", "-h", "--help", "--version"]
 
 USAGE_ERROR = 2
 LONGEST_NAME = 107  # of a socket: sun_path with its terminating NUL, unix(7)
@@ -66,11 +66,18 @@ for option, wrong_values in (
     ("--max-clients", NOT_COUNTS),
     ("--threads", NOT_COUNTS),
     ("--busy-poll", [*NOT_NUMBERS, "1001", "on"]),
+    ("--sandbox", ["", "none", "Chroot", "auto "]),
+    ("--seccomp", ["", "on", "trap"]),
+    ("--idmap", ["", "uid", "uid:0:1000", "uid:0:0:0,gid:0:0:1", "uid:-1:0:1,gid:0:0:1"]),
 ):
     for value in wrong_values:
         MISTAKES[f"{option} '{value}'"] = ((*COMPLETE, option, value), f"{option} '{value}'")
 for value in [*NOT_NUMBERS, "2147483648"]:
     MISTAKES[f"--fd '{value}'"] = ((*GIVEN, "--fd", value), f"--fd '{value}'")
+
+
+MISTAKES["a map of users alone"] = ((*COMPLETE, "--idmap", "uid:0:100000:65536"), "--idmap")
+MISTAKES["a map without a namespace"] = ((*COMPLETE, "--sandbox=chroot", "--idmap=both:0:9:1"), "--sandbox=namespace")
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -233,7 +233,7 @@ def test_missing_and_wrong_paths(client, file):
             call("//file/x")
 
 
-def test_largest_value_that_fits_a_reply(client, roomy):
+def test_largest_value_that_fits_a_reply(roomy, client):
     value = os.urandom(65534)
     os.setxattr(roomy, "user.name", value)
     assert client.lgetxattr("//memory/file", "user.name", 0) == 65534
@@ -244,7 +244,7 @@ def test_largest_value_that_fits_a_reply(client, roomy):
 
 
 @pytest.mark.parametrize("length", [65535, 65536])
-def test_value_too_large_for_a_reply(client, roomy, length):
+def test_value_too_large_for_a_reply(roomy, client, length):
     os.setxattr(roomy, "user.name", b"x" * length)
     assert client.lgetxattr("//memory/file", "user.name", 0) == length
     with fails(errno.ENOBUFS):
@@ -253,7 +253,7 @@ def test_value_too_large_for_a_reply(client, roomy, length):
         client.lgetxattr("//memory/file", "user.name", 65534)
 
 
-def test_list_too_large_for_a_reply(client, roomy):
+def test_list_too_large_for_a_reply(roomy, client):
     for number in range(256):
         os.setxattr(roomy, f"user.{number:0250}", b"")
     assert client.llistxattr("//memory/file", 0) == 65536
@@ -265,7 +265,7 @@ def test_list_too_large_for_a_reply(client, roomy):
     assert len(client.llistxattr("//memory/file", 65536)) == 65280
 
 
-def test_largest_value_that_fits_a_request(client, roomy):
+def test_largest_value_that_fits_a_request(roomy, client):
     overhead = len("//memory/file\0") + len("user.name") + 3 * 2 + 2 * 4
     value = os.urandom(65536 - overhead)
     client.lsetxattr("//memory/file", "user.name", value)

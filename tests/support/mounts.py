@@ -35,6 +35,14 @@ def tmpfs(path, options="mode=0755"):
 
 
 @contextlib.contextmanager
+def shared_tmpfs(path):
+    """A tmpfs on `path` that shares what is mounted below it with copies of it, as systemd has the root do."""
+    with tmpfs(path):
+        subprocess.run(["mount", "--make-shared", path], check=True)
+        yield path
+
+
+@contextlib.contextmanager
 def ext4(path, image, megabytes=16):
     """A fresh ext4 in the file `image`, loop-mounted on `path`."""
     with open(image, "wb") as file:

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "options.h"
 
 #define ARGUMENTS_MOST 12
@@ -95,6 +96,9 @@ static void defaults_are_as_documented(void **state)
 	assert_int_equal(options.max_clients, 256);
 	assert_int_equal(options.threads, 64);
 	assert_int_equal(options.busy_poll, UINT32_MAX);
+	assert_int_equal(options.confinement.kind, SANDBOX_AUTO);
+	assert_int_equal(options.confinement.seccomp, SECCOMP_DEFAULT);
+	assert_false(idmap_exists(&options.confinement.idmap));
 }
 
 static void every_option_has_a_short_form(void **state)
@@ -349,6 +353,33 @@ static void version_names_the_program(void **state)
 	assert_in_range(out[strlen(texts[0])], '0', '9');
 }
 
+static void confinement_is_chosen_by_words(void **state)
+{
+	(void)state;
+	assert_runs(COMPLETE, "--sandbox", "namespace", "--seccomp=log");
+	assert_int_equal(options.confinement.kind, SANDBOX_NAMESPACE);
+	assert_int_equal(options.confinement.seccomp, SECCOMP_LOG);
+	assert_runs(COMPLETE, "--sandbox=chroot", "--seccomp", "off");
+	assert_int_equal(options.confinement.kind, SANDBOX_CHROOT);
+	assert_int_equal(options.confinement.seccomp, SECCOMP_OFF);
+	assert_runs(COMPLETE, "--sandbox=chroot", "--sandbox=auto", "--seccomp=off", "--seccomp=kill");
+	assert_int_equal(options.confinement.kind, SANDBOX_AUTO);
+	assert_int_equal(options.confinement.seccomp, SECCOMP_KILL);
+	assert_usage("--sandbox", COMPLETE, "--sandbox=none");
+	assert_usage("--seccomp", COMPLETE, "--seccomp=");
+}
+
+static void ids_are_mapped_whole_and_in_a_namespace(void **state)
+{
+	(void)state;
+	assert_runs(COMPLETE, "--idmap", "uid:0:100000:65536", "--idmap=gid:0:100000:65536");
+	assert_int_equal(options.confinement.idmap.uids.count, 1);
+	assert_int_equal(options.confinement.idmap.gids.range[0].host, 100000);
+	assert_usage("both user and group", COMPLETE, "--idmap", "gid:0:100000:65536");
+	assert_usage("--sandbox=namespace", COMPLETE, "--idmap=both:0:1:1", "--sandbox=chroot");
+	assert_usage("overlap", COMPLETE, "--idmap=both:0:1:1,both:0:2:1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -372,6 +403,8 @@ int main(void)
 		cmocka_unit_test(an_option_without_its_argument_is_named),
 		cmocka_unit_test(help_names_every_option),
 		cmocka_unit_test(version_names_the_program),
+		cmocka_unit_test(confinement_is_chosen_by_words),
+		cmocka_unit_test(ids_are_mapped_whole_and_in_a_namespace),
 	};
 
 	return cmocka_run_group_tests_name("options", tests, NULL, NULL);

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""The two sandboxes: what a client can reach from a descriptor that it was given, and which one there is."""
+
+import errno
+import os
+import pathlib
+import stat
+import subprocess
+
+import pytest
+from support import proc
+from support.expect import fails
+from support.helper import Helper, wait_for
+from support.launch import launcher, run
+from support.mounts import shared_tmpfs, tmpfs
+
+NAMESPACES = ("mnt", "net", "ipc", "pid")
+WITHOUT_SYS_ADMIN = "setpriv --bounding-set=-sys_admin"
+
+
+def sandboxed(kind):
+    return pytest.mark.parametrize("helper_arguments", [(f"--sandbox={kind}",)])
+
+
+def namespaces(pid):
+    return {name: os.readlink(f"/proc/{pid}/ns/{name}") for name in NAMESPACES}
+
+
+def mounts(pid):
+    """The mount points that a process has, with their options."""
+    lines = pathlib.Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
+    return {fields[4]: set(fields[5].split(",")) for fields in map(str.split, lines)}
+
+
+def walk_up(client, steps=8):
+    """Where a client gets to from the descriptor of the root directory that it was passed."""
+    place = client.open("/", os.O_DIRECTORY)
+    for _ in range(steps):
+        above = os.open("..", os.O_RDONLY | os.O_DIRECTORY, dir_fd=place)
+        os.close(place)
+        place = above
+    try:
+        return os.fstat(place)
+    finally:
+        os.close(place)
+
+
+@pytest.mark.parametrize("helper_arguments", [(), ("--sandbox=namespace",)])
+def test_nothing_is_above_the_export(helper, client, export):
+    assert os.path.samestat(walk_up(client), export.stat())
+    assert "sandbox: namespace" in helper.log()
+
+
+@sandboxed("chroot")
+def test_a_chroot_is_left_that_way(helper, client):
+    """Why it is the second choice."""
+    assert os.path.samestat(walk_up(client, 100), os.stat("/"))
+    assert "sandbox: chroot" in helper.log()
+
+
+@pytest.fixture
+def disk(export):
+    """Below the export, mounted before the helper starts."""
+    (export / "disk").mkdir()
+    with tmpfs(export / "disk"):
+        yield export / "disk"
+
+
+def test_export_is_all_that_is_mounted(disk, helper, client):
+    (worker,) = helper.children()
+    found = mounts(worker)
+    assert set(found) == {"/", "/disk"}
+    for options in found.values():
+        assert options >= {"nosuid", "nodev", "noexec"}
+    assert client.lstat("//disk").ino == disk.stat().st_ino
+    place = client.open("//disk", os.O_DIRECTORY)
+    assert os.path.samestat(os.stat("../../..", dir_fd=place), os.stat(helper.export))
+    os.close(place)
+
+
+def test_programs_cannot_be_executed_nor_devices_opened(client, export):
+    """Even by who has been passed a directory of the export."""
+    (export / "program").write_text("#!/bin/sh\n")
+    (export / "program").chmod(0o755)
+    os.mknod(export / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    place = client.open("/", os.O_DIRECTORY)
+    with pytest.raises(PermissionError):
+        os.open("null", os.O_RDWR, dir_fd=place)
+    assert os.access("program", os.R_OK, dir_fd=place)
+    assert not os.access("program", os.X_OK, dir_fd=place), "faccessat(2) knows of noexec"
+    os.close(place)
+
+
+def test_worker_has_namespaces_of_its_own(helper):
+    (worker,) = helper.children()
+    ours, its = namespaces(helper.pid), namespaces(worker)
+    assert all(ours[name] != its[name] for name in NAMESPACES)
+    assert proc.status(worker)["NSpid"].split()[-1] == "1"
+    assert ours == namespaces(os.getpid()), "the monitor stays where it was"
+
+
+@sandboxed("chroot")
+def test_chroot_has_none(helper):
+    (worker,) = helper.children()
+    assert namespaces(worker) == namespaces(helper.pid)
+
+
+def test_every_worker_has_its_own(helper, client):
+    """Not only the first: a monitor that had lost the way back could not start another."""
+    (first,) = helper.children()
+    seen = namespaces(first)
+    for _ in range(3):
+        os.kill(first, 9)
+        (second,) = wait_for(lambda last=first: set(helper.children()) - {last}, what="another worker")
+        client.lstat("/")
+        assert namespaces(second)["pid"] != seen["pid"]
+        first, seen = second, namespaces(second)
+
+
+# Mounts that come later
+
+
+@pytest.fixture
+def shared_export(tmp_path):
+    (tmp_path / "host").mkdir()
+    with shared_tmpfs(tmp_path / "host"):
+        path = tmp_path / "host" / "export"
+        (path / "late").mkdir(parents=True)
+        yield path
+
+
+def test_what_the_host_mounts_later_appears(shared_export):
+    """And goes again, and its device nodes are refused as well."""
+    with Helper(shared_export) as helper, helper.connect() as client:
+        assert "mounted private" not in helper.log()
+        with tmpfs(shared_export / "late"):
+            (shared_export / "late/file").write_text("late")
+            os.mknod(shared_export / "late/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+            assert client.lstat("//late/file").size == 4
+            for flags in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR):
+                with fails(errno.ENXIO):
+                    client.open("//late/null", flags)
+            place = client.open("//late", os.O_DIRECTORY)
+            assert os.path.samestat(os.stat("..", dir_fd=place), shared_export.stat())
+            os.close(place)
+        with fails(errno.ENOENT):
+            client.lstat("//late/file")
+
+
+def test_what_a_private_mount_hides_is_said(tmp_path):
+    with tmpfs(tmp_path):
+        subprocess.run(["mount", "--make-private", tmp_path], check=True)
+        (tmp_path / "export/late").mkdir(parents=True)
+        with Helper(tmp_path / "export") as helper, helper.connect() as client:
+            assert "mounted private" in helper.log()
+            with tmpfs(tmp_path / "export/late"):
+                (tmp_path / "export/late/file").touch()
+                with fails(errno.ENOENT):
+                    client.lstat("//late/file")
+
+
+def test_nothing_that_the_worker_unmounts_goes_on_the_host(shared_export):
+    def seen():
+        lines = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+        return [line for line in lines if str(shared_export.parent) in line]
+
+    before = seen()
+    assert before
+    with Helper(shared_export) as helper, helper.connect() as client:
+        client.lstat("/")
+        assert seen() == before
+    assert seen() == before
+
+
+# Which one
+
+
+def test_auto_falls_back_and_says_why(export, tmp_path):
+    with Helper(export, binary=launcher(tmp_path, prefix=WITHOUT_SYS_ADMIN)) as helper, helper.connect() as client:
+        client.lstat("/")
+        assert "sandbox: chroot (no namespace: cannot make a mount namespace: Operation not permitted)" in helper.log()
+
+
+@pytest.mark.parametrize("demand", [("--sandbox=namespace",), ("--idmap=both:0:100000:65536",)])
+def test_namespace_or_nothing(export, tmp_path, demand):
+    done = run("-n", "-p", export, "-s", tmp_path / "s", *demand, prefix=WITHOUT_SYS_ADMIN.split())
+    assert done.returncode == 1
+    assert "cannot confine the worker: make a" in done.stderr
+    assert not (tmp_path / "s").exists()
