@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/policy.h"
+
 #define EXIT_USAGE 2 /* the command line makes no sense; 1: the helper could not start */
 
 struct options {
@@ -19,6 +21,7 @@ struct options {
 	unsigned max_clients;
 	unsigned threads;        /* reactors at most */
 	uint32_t busy_poll;      /* microseconds; UINT32_MAX: auto */
+	struct policy policy;    /* what guests may do */
 };
 
 enum options_result {

@@ -21,7 +21,17 @@
 #define MOST_THREADS        4096
 #define MOST_BUSY_POLL      1000 /* us */
 
-enum long_option { OPTION_VERSION = 256, OPTION_MAX_CLIENTS, OPTION_THREADS, OPTION_BUSY_POLL };
+enum long_option {
+	OPTION_VERSION = 256,
+	OPTION_MAX_CLIENTS,
+	OPTION_THREADS,
+	OPTION_BUSY_POLL,
+	OPTION_READONLY,
+	OPTION_NO_DEVICES,
+	OPTION_NO_SETID,
+	OPTION_XATTR_POLICY,
+	OPTION_UTIME_QUIRK,
+};
 
 static const char short_options[] = "p:f:s:u:g:nh";
 
@@ -35,6 +45,11 @@ static const struct option long_options[] = {
 	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
 	{ "busy-poll", required_argument, NULL, OPTION_BUSY_POLL },
+	{ "readonly", no_argument, NULL, OPTION_READONLY },
+	{ "no-devices", no_argument, NULL, OPTION_NO_DEVICES },
+	{ "no-setid", no_argument, NULL, OPTION_NO_SETID },
+	{ "xattr-policy", required_argument, NULL, OPTION_XATTR_POLICY },
+	{ "utime-quirk", no_argument, NULL, OPTION_UTIME_QUIRK },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -56,6 +71,12 @@ static const char help[] =
 	"      --threads COUNT      run at most so many requests at once (64)\n"
 	"      --busy-poll HOW      look for a client's next request before sleeping: auto\n"
 	"                           (where it pays), off, or for so many microseconds\n"
+	"      --readonly           change nothing in the export\n"
+	"      --no-devices         make no device nodes\n"
+	"      --no-setid           give no file a set-uid or set-gid bit\n"
+	"      --xattr-policy WHICH extended attributes that there are: host (all but those\n"
+	"                           private to the host, if not given), all, or none\n"
+	"      --utime-quirk        ignore a time of last access that QEMU made up\n"
 	"  -h, --help               print this and exit\n"
 	"      --version            print the version and exit\n"
 	"\n"
@@ -151,6 +172,45 @@ static enum options_result parse_fd(const char *text, int *fd)
 	return OPTIONS_RUN;
 }
 
+static enum options_result parse_xattr_policy(const char *text, enum xattr_policy *policy)
+{
+	static const char *const names[] = {
+		[XATTR_POLICY_HOST] = "host",
+		[XATTR_POLICY_ALL] = "all",
+		[XATTR_POLICY_NONE] = "none",
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (strcmp(text, names[i]))
+			continue;
+		*policy = (enum xattr_policy)i;
+		return OPTIONS_RUN;
+	}
+	return wrong("--xattr-policy '%s': give host, all or none", text);
+}
+
+/* What guests may do. */
+static enum options_result parse_policy(int option, const char *argument, struct policy *policy)
+{
+	switch (option) {
+	case OPTION_READONLY:
+		policy->readonly = true;
+		break;
+	case OPTION_NO_DEVICES:
+		policy->no_devices = true;
+		break;
+	case OPTION_NO_SETID:
+		policy->no_setid = true;
+		break;
+	case OPTION_UTIME_QUIRK:
+		policy->utime_quirk = true;
+		break;
+	default:
+		return parse_xattr_policy(argument, &policy->xattrs);
+	}
+	return OPTIONS_RUN;
+}
+
 static enum options_result parse_one(int option, const char *argument, struct options *options)
 {
 	switch (option) {
@@ -179,6 +239,12 @@ static enum options_result parse_one(int option, const char *argument, struct op
 		return parse_count("--threads", argument, MOST_THREADS, &options->threads);
 	case OPTION_BUSY_POLL:
 		return parse_busy_poll(argument, &options->busy_poll);
+	case OPTION_READONLY:
+	case OPTION_NO_DEVICES:
+	case OPTION_NO_SETID:
+	case OPTION_XATTR_POLICY:
+	case OPTION_UTIME_QUIRK:
+		return parse_policy(option, argument, &options->policy);
 	case 'h':
 		fputs(help, stdout);
 		return OPTIONS_DONE;

@@ -3,6 +3,7 @@
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
+#include "common/policy.h"
 #include "common/scoreboard.h"
 
 struct worker_setup {
@@ -11,6 +12,7 @@ struct worker_setup {
 	int log_fd;     /* becomes stderr */
 	unsigned threads; /* reactors at most */
 	uint32_t busy_poll; /* poller_configure() */
+	struct policy policy;
 	struct scoreboard scoreboard;
 };
 
