@@ -60,8 +60,8 @@ def _thread_names(pid):
 
 
 def _is_sanitizers(pid, task, title):
-    """ThreadSanitizer has a thread of its own in each process, with the name that this had at its start."""
-    return SANITIZER == "thread" and task != pid and title in ("virtfs-proxy-he", "vph-monitor")
+    """ThreadSanitizer has threads of its own in each process, with names that this has had."""
+    return SANITIZER == "thread" and task != pid and not title.startswith("vph-reactor-")
 
 
 def threads(pid):
