@@ -28,7 +28,8 @@ struct passed {
 int tap_open(struct tap *tap, int fd);
 
 /*
- * At most `size` of the bytes that come next, and the descriptors that came with them, which are added to `passed`.
+ * At most `size` of the bytes that come next, and the descriptors that came with them, which are added to `passed`;
+ * those that came with a single byte, though, when the next bytes come.
  * Returns how many; 0 at the end; -EAGAIN: there are none yet; -ECONNRESET or another errno of the connection.
  */
 ssize_t tap_look(struct tap *tap, void *bytes, size_t size, struct passed *passed);

@@ -24,23 +24,6 @@ int tap_open(struct tap *tap, int fd)
 	return fcntl(fd, F_SETFL, O_NONBLOCK) ? -errno : 0;
 }
 
-/* Takes bytes that have been seen off the queue. Descriptors with them are dropped: the look has copied them. */
-static void take(struct tap *tap, size_t count)
-{
-	char bytes[4096];
-
-	while (count > 0) {
-		ssize_t got = recv(tap->fd, bytes, count < sizeof bytes ? count : sizeof bytes, MSG_DONTWAIT);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return;
-		tap->unread -= (size_t)got;
-		count -= (size_t)got;
-	}
-}
-
 static void keep_descriptors(struct msghdr *message, struct passed *passed)
 {
 	for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
@@ -60,24 +43,44 @@ static void keep_descriptors(struct msghdr *message, struct passed *passed)
 	}
 }
 
+/*
+ * Takes bytes that have been seen off the queue, and the descriptors with them. These are to be had here: a look that
+ * ends where a message of the socket ends shows those of the next one too.
+ */
+static void take(struct tap *tap, size_t count, struct passed *passed)
+{
+	char bytes[4096];
+
+	while (count > 0) {
+		union control control;
+		struct iovec data = { bytes, count < sizeof bytes ? count : sizeof bytes };
+		struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
+			                  .msg_controllen = sizeof control };
+		ssize_t got = recvmsg(tap->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return;
+		keep_descriptors(&message, passed);
+		tap->unread -= (size_t)got;
+		count -= (size_t)got;
+	}
+}
+
 ssize_t tap_look(struct tap *tap, void *bytes, size_t size, struct passed *passed)
 {
-	union control control;
-	struct iovec data = { bytes, size };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
-		                  .msg_controllen = sizeof control };
 	ssize_t got;
 
 	do
-		got = recvmsg(tap->fd, &message, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		got = recv(tap->fd, bytes, size, MSG_PEEK | MSG_DONTWAIT);
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return -errno;
 
-	keep_descriptors(&message, passed);
 	tap->unread += (size_t)got;
 	if (tap->unread > 1)
-		take(tap, tap->unread - 1);
+		take(tap, tap->unread - 1, passed);
 	return got;
 }
 
@@ -105,10 +108,13 @@ ssize_t tap_send(const struct tap *tap, const void *bytes, size_t size, const st
 
 void tap_close(struct tap *tap, bool reset)
 {
+	struct passed passed = { .count = 0 };
+
 	if (tap->fd < 0)
 		return;
 	if (!reset)
-		take(tap, tap->unread);
+		take(tap, tap->unread, &passed);
+	passed_close(&passed);
 	close(tap->fd);
 	tap->fd = -1;
 }

@@ -20,7 +20,12 @@ def folder(path):
 
 @pytest.mark.parametrize(
     "who, never",
-    [("monitor", ("ops/", "proxyfs/")), ("ops", ("event2/", "worker/", "monitor/")), ("worker", ("monitor/",))],
+    [
+        ("monitor", ("ops/", "proxyfs/")),
+        ("ops", ("event2/", "worker/", "monitor/")),
+        ("worker", ("monitor/",)),
+        ("ctl", ("event2/", "ops/", "worker/", "monitor/")),
+    ],
 )
 def test_folder_includes_nothing_of_others(who, never):
     files = [path for path in SOURCES if folder(path) == who]

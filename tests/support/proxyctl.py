@@ -8,7 +8,7 @@ import pathlib
 import signal
 import subprocess
 
-from .helper import ROOT, wait_for
+from .helper import ROOT, holds_listener, wait_for
 
 CTL = os.environ.get("VIRTFS_PROXYCTL", str(ROOT / "build/src/ctl/virtfs-proxyctl"))
 TIMEOUT = 20.0
@@ -52,7 +52,7 @@ class Trace:
             command = [CTL, *options, "trace", str(self.socket), str(real)]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.pid = self._process.pid
-        wait_for(lambda: self.socket.exists() or self._process.poll() is not None, what="the trace's socket")
+        wait_for(lambda: holds_listener(self.pid) or self._process.poll() is not None, what="the trace's socket")
         assert self._process.poll() is None, self.printed()
 
     def printed(self):
@@ -62,7 +62,8 @@ class Trace:
         """The lines with `word` in them, once there are `count`."""
 
         def found():
-            lines = [line for line in self.printed().splitlines() if word in line]
+            whole = self.printed().rpartition("\n")[0]
+            lines = [line for line in whole.splitlines() if word in line]
             return lines if len(lines) >= count else None
 
         return wait_for(found, what=f"{count} lines with {word!r}")
