@@ -20,6 +20,9 @@ struct session *session_create(int client, int server, unsigned number, bool jso
 /* Does all that can be done now; to be called whenever a socket changes. Whether the session goes on. */
 bool session_pump(struct session *session);
 
+/* Prints the requests that wait for a reply. */
+void session_print_pending(const struct session *session);
+
 /* Ends both connections, if they still live by resets, and frees the session. */
 void session_destroy(struct session *session);
 

@@ -66,7 +66,7 @@ static uint64_t now(void)
 
 /* What is printed */
 
-static void print_reply(const struct session *session, struct print_exchange *exchange, struct half *half)
+static void print_reply(const struct session *session, struct print_exchange *exchange, const struct half *half)
 {
 	struct proxyfs_request nothing = { .op = exchange->op };
 	const struct proxyfs_request *request = exchange->request ? exchange->request : &nothing;
@@ -81,18 +81,29 @@ static void print_reply(const struct session *session, struct print_exchange *ex
 	print_exchange(stdout, session->json, exchange);
 }
 
-/* The oldest request with its reply, which is in `half`, or without one. */
-static void finish_oldest(struct session *session, struct half *half)
+/* A request with its reply, which is in `half`, or with the reason why there is none. */
+static void print_pending(const struct session *session, const struct pending *pending, const struct half *half,
+                          const char *fault)
+{
+	struct proxyfs_request request;
+	int error = proxyfs_decode_request(pending->op, pending->payload, pending->size, &request);
+	struct print_exchange exchange = { .client = session->number, .op = pending->op, .timed = true, .fault = fault,
+		                           .request = error ? NULL : &request, .us = now() - pending->since };
+
+	print_reply(session, &exchange, half);
+}
+
+void session_print_pending(const struct session *session)
+{
+	for (const struct pending *pending = session->first; pending; pending = pending->next)
+		print_pending(session, pending, NULL, "no reply yet");
+}
+
+static void finish_oldest(struct session *session, const struct half *half)
 {
 	struct pending *oldest = session->first;
-	struct proxyfs_request request;
-	int error = proxyfs_decode_request(oldest->op, oldest->payload, oldest->size, &request);
-	struct print_exchange exchange = { .client = session->number, .op = oldest->op, .timed = true,
-		                           .request = error ? NULL : &request, .us = now() - oldest->since };
 
-	if (!half)
-		exchange.fault = "no reply";
-	print_reply(session, &exchange, half);
+	print_pending(session, oldest, half, half ? NULL : "no reply");
 	session->first = oldest->next;
 	if (!session->first)
 		session->last = &session->first;

@@ -32,19 +32,21 @@ struct member {
 	struct session *session;
 };
 
-static volatile sig_atomic_t stopping;
+static volatile sig_atomic_t stopping, asked; /* for what waits */
 
-static void stop(int signal)
+static void note(int signal)
 {
-	(void)signal;
-	stopping = 1;
+	if (signal == SIGUSR1)
+		asked = 1;
+	else
+		stopping = 1;
 }
 
 /* They arrive in epoll_pwait(2) alone. SIGPIPE: the name must be removed although nobody reads what is printed. */
 static void catch_signals(sigset_t *in_wait)
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action = { .sa_handler = stop };
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
+	struct sigaction action = { .sa_handler = note };
 	sigset_t blocked;
 
 	sigemptyset(&blocked);
@@ -173,6 +175,13 @@ static void welcome(struct place *place, struct member **members)
 		attend(members, member);
 }
 
+static void print_pending(const struct member *members)
+{
+	asked = 0;
+	for (const struct member *member = members; member; member = member->next)
+		session_print_pending(member->session);
+}
+
 /* One event at a time: the next could be that of a session that has just gone. */
 static enum command_status serve(struct place *place, const sigset_t *in_wait)
 {
@@ -186,6 +195,8 @@ static enum command_status serve(struct place *place, const sigset_t *in_wait)
 			welcome(place, &members);
 		else if (count > 0)
 			attend(&members, event.data.ptr);
+		if (asked)
+			print_pending(members);
 	}
 	while (members) {
 		struct member *next = members->next;
@@ -250,6 +261,6 @@ static enum command_status run_trace(struct command_line *line)
 const struct command command_trace = {
 	"trace", "[--json] LISTEN-SOCKET REAL-SOCKET", "Print what QEMUs and a helper say to each other",
 	"Give LISTEN-SOCKET to QEMU instead of the helper's own, REAL-SOCKET. It is made anew, with that one's owner and\n"
-	"mode, and removed at the end, by SIGINT or SIGTERM.\n",
+	"mode, and removed at the end, by SIGINT or SIGTERM. SIGUSR1 prints the requests that wait for their replies.\n",
 	run_trace,
 };
