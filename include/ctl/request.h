@@ -11,7 +11,7 @@
 enum command_status request_read(const struct command_line *line, const char *operation, int count, char **words,
                                  struct proxyfs_request *request);
 
-/* One usage a line. */
-void request_list_operations(void);
+/* A line each: its usage, or a JSON object with what the library's table says. */
+void request_list_operations(bool json);
 
 #endif

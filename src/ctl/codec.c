@@ -26,15 +26,18 @@ static enum command_status run_encode(struct command_line *line)
 	char message[PROXYFS_MESSAGE_MAX];
 	struct proxyfs_request request;
 	enum command_status status;
+	bool list = false;
 	ssize_t size;
-	int option = command_option(line, encode_options);
+	int option;
 
-	if (option == 'l') {
-		request_list_operations();
+	while ((option = command_option(line, encode_options)) == 'l')
+		list = true;
+	if (option == COMMAND_OPTIONS_STOP || !command_counted(line, !list, list ? 0 : INT_MAX))
+		return line->status;
+	if (list) {
+		request_list_operations(line->json);
 		return COMMAND_DONE;
 	}
-	if (option == COMMAND_OPTIONS_STOP || !command_counted(line, 1, INT_MAX))
-		return line->status;
 	status = request_read(line, line->words[0], line->count - 1, line->words + 1, &request);
 	if (status != COMMAND_DONE)
 		return status;
@@ -233,7 +236,7 @@ static enum command_status run_decode(struct command_line *line)
 }
 
 const struct command command_encode = {
-	"encode", "[--list] OPERATION [ARGUMENT...]", "Write the bytes of a request to the standard output",
+	"encode", "[[--json] --list] OPERATION [ARGUMENT...]", "Write the bytes of a request to the standard output",
 	"  --list  the operations and their arguments\n"
 	"\n"
 	"An argument is NAME=VALUE or, in the order of the list, a value alone.\n",
