@@ -42,7 +42,7 @@ void print_event(FILE *out, bool json, unsigned client, const char *event);
 void print_fields(FILE *out, enum proxyfs_op op, const struct proxyfs_reply *reply);
 
 /* "ENOENT: No such file or directory", for a negative errno. */
-void print_error(FILE *out, int status);
+void print_status(FILE *out, int status);
 
 /* "name":"text" and, where it is not UTF-8, ,"name_hex":"74657874". */
 void print_json_string(FILE *out, const char *name, struct proxyfs_bytes text);

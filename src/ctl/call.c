@@ -49,7 +49,7 @@ static enum command_status say_refusal(const struct call *call)
 		return COMMAND_REFUSED;
 	}
 	fprintf(stderr, "virtfs-proxyctl: %s: ", proxyfs_op_name(call->request.op));
-	print_error(stderr, call->reply.status);
+	print_status(stderr, call->reply.status);
 	fputc('\n', stderr);
 	return COMMAND_REFUSED;
 }

@@ -15,7 +15,7 @@ static struct proxyfs_bytes literal(const char *text)
 	return (struct proxyfs_bytes){ text, strlen(text) };
 }
 
-void print_error(FILE *out, int status)
+void print_status(FILE *out, int status)
 {
 	symbols_print_errno(out, -status);
 	fprintf(out, ": %s", strerror(-status));
@@ -48,7 +48,7 @@ static void print_text_reply(FILE *out, const struct print_exchange *exchange)
 	const struct proxyfs_field *fields = proxyfs_reply_fields(exchange->op, reply->length_only);
 
 	if (reply->status)
-		print_error(out, reply->status);
+		print_status(out, reply->status);
 	else if (fields)
 		print_text_fields(out, exchange->op, fields, reply, "=", " ", "");
 	else if (exchange->descriptor)
