@@ -78,6 +78,10 @@ static void by_name_in_any_order_and_the_rest_in_order(void **state)
 	assert_int_equal(request.mode, 0600);
 	assert_int_equal(request.uid, 0);
 	assert_int_equal(request.gid, 2);
+	request = parsed(PROXYFS_MKNOD, "5 uid=1 path=/n 600");
+	assert_int_equal(request.uid, 1);
+	assert_int_equal(request.gid, 5);
+	assert_int_equal(request.mode, 0600);
 }
 
 static void a_name_of_no_field_is_a_value(void **state)

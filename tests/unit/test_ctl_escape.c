@@ -91,7 +91,7 @@ static void utf8_and_not(void **state)
 		INITIAL("\364\217\277\277") };
 	/* Alone, too long, a surrogate, beyond the last, cut short. */
 	static const struct proxyfs_bytes bad[] = { INITIAL("\200"), INITIAL("\377"), INITIAL("\300\200"), INITIAL("\301\277"),
-		INITIAL("\340\237\277"), INITIAL("\355\240\200"), INITIAL("\360\217\277\277"), INITIAL("\364\220\200\200"),
+		INITIAL("\340\237\277"), INITIAL("\355\240\200"), INITIAL("\355\277\277"), INITIAL("\360\217\277\277"), INITIAL("\364\220\200\200"),
 		INITIAL("\365\200\200\200"), INITIAL("\342\202"), INITIAL("\342\202a"), INITIAL("a\303") };
 
 	(void)state;
