@@ -54,6 +54,9 @@ bool command_arguments(struct command_line *line, const struct option *options, 
 }
 
 static void say(const struct command_line *line, const char *format, va_list arguments)
+	__attribute__((format(printf, 2, 0)));
+
+static void say(const struct command_line *line, const char *format, va_list arguments)
 {
 	fprintf(stderr, "virtfs-proxyctl: %s: ", line->command->name);
 	vfprintf(stderr, format, arguments);

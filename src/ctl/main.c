@@ -70,10 +70,10 @@ int main(int count, char **words)
 			break;
 		case 'h':
 			print_help();
-			return flush_output(COMMAND_DONE);
+			return (int)flush_output(COMMAND_DONE);
 		case 'v':
 			puts("virtfs-proxyctl " VERSION);
-			return flush_output(COMMAND_DONE);
+			return (int)flush_output(COMMAND_DONE);
 		default:
 			fputs("Try 'virtfs-proxyctl --help'.\n", stderr);
 			return COMMAND_USAGE;
@@ -83,5 +83,5 @@ int main(int count, char **words)
 		fputs("virtfs-proxyctl: say what to do: COMMAND\nTry 'virtfs-proxyctl --help'.\n", stderr);
 		return COMMAND_USAGE;
 	}
-	return run(count - optind, words + optind, json);
+	return (int)run(count - optind, words + optind, json);
 }
