@@ -19,6 +19,7 @@ struct options {
 	unsigned max_clients;
 	unsigned threads;        /* reactors at most */
 	uint32_t busy_poll;      /* microseconds; UINT32_MAX: auto */
+	unsigned rlimit_nofile;  /* 0: as many as the hard limit allows */
 };
 
 enum options_result {

@@ -20,8 +20,9 @@
 #define DEFAULT_THREADS     64
 #define MOST_THREADS        4096
 #define MOST_BUSY_POLL      1000 /* us */
+#define MOST_DESCRIPTORS    INT_MAX
 
-enum long_option { OPTION_VERSION = 256, OPTION_MAX_CLIENTS, OPTION_THREADS, OPTION_BUSY_POLL };
+enum long_option { OPTION_VERSION = 256, OPTION_MAX_CLIENTS, OPTION_THREADS, OPTION_BUSY_POLL, OPTION_RLIMIT_NOFILE };
 
 static const char short_options[] = "p:f:s:u:g:nh";
 
@@ -35,6 +36,7 @@ static const struct option long_options[] = {
 	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
 	{ "busy-poll", required_argument, NULL, OPTION_BUSY_POLL },
+	{ "rlimit-nofile", required_argument, NULL, OPTION_RLIMIT_NOFILE },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -56,6 +58,9 @@ static const char help[] =
 	"      --threads COUNT      run at most so many requests at once (64)\n"
 	"      --busy-poll HOW      look for a client's next request before sleeping: auto\n"
 	"                           (where it pays), off, or for so many microseconds\n"
+	"      --rlimit-nofile COUNT\n"
+	"                           open at most so many files in each process, instead of\n"
+	"                           as many as the hard limit allows\n"
 	"  -h, --help               print this and exit\n"
 	"      --version            print the version and exit\n"
 	"\n"
@@ -179,6 +184,8 @@ static enum options_result parse_one(int option, const char *argument, struct op
 		return parse_count("--threads", argument, MOST_THREADS, &options->threads);
 	case OPTION_BUSY_POLL:
 		return parse_busy_poll(argument, &options->busy_poll);
+	case OPTION_RLIMIT_NOFILE:
+		return parse_count("--rlimit-nofile", argument, MOST_DESCRIPTORS, &options->rlimit_nofile);
 	case 'h':
 		fputs(help, stdout);
 		return OPTIONS_DONE;
