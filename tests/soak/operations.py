@@ -75,7 +75,7 @@ class Operations:
         self.all = (
             (self.open, 6), (self.create, 6), (self.mknod, 4), (self.mkdir, 4), (self.symlink, 3), (self.link, 4),
             (self.lstat, 12), (self.readlink, 4), (self.statfs, 1), (self.chmod, 4), (self.chown, 4),
-            (self.truncate, 4), (self.utime, 4), (self.rename, 8), (self.remove, 10), (self.lgetxattr, 5),
+            (self.truncate, 4), (self.utime, 4), (self.rename, 8), (self.remove, 5), (self.lgetxattr, 5),
             (self.llistxattr, 3), (self.lsetxattr, 6), (self.lremovexattr, 3), (self.getversion, 3),
             (self.read_shared, 6), (self.malformed, 2),
         )

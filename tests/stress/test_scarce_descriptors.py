@@ -50,18 +50,19 @@ def warm_helper(helper):
     return helper
 
 
-def run_load(helper):
-    """The counts that the load prints."""
+def run_load(helper, capfd):
+    """The counts that the load prints, which are shown also when all is well."""
     command = [SCARCE, "-s", helper.socket, "-c", str(CLIENTS), "-t", str(SECONDS)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS + 120, check=False)
-    print(f"{SECONDS} s, {CLIENTS} clients: {done.stdout}{done.stderr}")
+    with capfd.disabled():
+        print(f"\n{SECONDS:g} s, {CLIENTS} clients: {done.stdout}{done.stderr}", end="", flush=True)
     assert done.returncode == 0, done.stderr
     return {name: int(count) for name, count in (word.split("=") for word in done.stdout.split())}
 
 
-def test_every_reply_is_a_descriptor_or_says_that_there_is_none(warm_helper):
+def test_every_reply_is_a_descriptor_or_says_that_there_is_none(warm_helper, capfd):
     before = held(warm_helper)
-    counts = run_load(warm_helper)
+    counts = run_load(warm_helper, capfd)
     assert counts["descriptors"] > 0
     assert counts["EMFILE"] > 0, "descriptors were not scarce"
     assert counts["ETOOMANYREFS"] > 0, "there was always room in the sockets"
