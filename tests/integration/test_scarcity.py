@@ -116,6 +116,21 @@ def test_descriptor_that_cannot_be_sent(unchanged_descriptors, client, other, wo
         assert faults.count() == 1
 
 
+@pytest.mark.parametrize("error", ["ENOMEM", "ENOBUFS"])
+@pytest.mark.parametrize("op", [Op.LSTAT, Op.CHMOD, Op.OPEN])
+def test_reply_for_which_the_kernel_has_no_memory_arrives_later(unchanged_descriptors, client, other, worker, op, error):
+    """Three times in a row; for OPEN the first costs it its descriptor, and it is the failure that comes late."""
+    with injected(worker, f"sendmmsg:error={error}:when=1..3") as faults:
+        if op in FD_REPLIES:
+            with fails(getattr(errno, error)):
+                client.call(op, **EXAMPLES[op])
+        else:
+            client.call(op, **EXAMPLES[op])
+        assert_goes_on(client)
+        assert_goes_on(other)
+        assert faults.count() == 3
+
+
 def test_one_descriptor_in_three_cannot_be_sent(unchanged_descriptors, client, other, worker):
     """Requests wait in line, and each gets its own answer: the failed send is followed by one of its errno."""
     with injected(worker, "sendmmsg:error=ETOOMANYREFS:when=1+4"):
