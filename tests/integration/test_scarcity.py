@@ -118,7 +118,7 @@ def test_descriptor_that_cannot_be_sent(unchanged_descriptors, client, other, wo
 
 @pytest.mark.parametrize("error", ["ENOMEM", "ENOBUFS"])
 @pytest.mark.parametrize("op", [Op.LSTAT, Op.CHMOD, Op.OPEN])
-def test_reply_for_which_the_kernel_has_no_memory_arrives_later(unchanged_descriptors, client, other, worker, op, error):
+def test_reply_that_finds_no_memory_arrives_later(unchanged_descriptors, client, other, worker, op, error):
     """Three times in a row; for OPEN the first costs it its descriptor, and it is the failure that comes late."""
     with injected(worker, f"sendmmsg:error={error}:when=1..3") as faults:
         if op in FD_REPLIES:

@@ -16,6 +16,7 @@ import time
 import traceback
 import types
 
+sys.dont_write_bytecode = True  # into the source tree
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from compare import compare  # noqa: E402
@@ -67,7 +68,8 @@ def make_shared(path):
         (path / name).write_bytes(content)
         (path / name).chmod(0o640)
         os.setxattr(path / name, "user.a", content[:100])
-        tree.root.children[name] = Node(REG, 0o640, content=bytearray(content), xattrs={"user.a": content[:100]}, links=1)
+        node = Node(REG, 0o640, content=bytearray(content), xattrs={"user.a": content[:100]}, links=1)
+        tree.root.children[name] = node
     (path / "link").symlink_to("file0")
     tree.root.children["link"] = Node(LNK, target=b"file0", links=1)
     return tree
@@ -256,6 +258,10 @@ def has_sanitizer(binary):
     return any(name in content for name in (b"__asan_init", b"__tsan_init", b"__msan_init"))
 
 
+def sanitizer_lines(log):
+    return [line for line in log.splitlines() if any(word in line for word in SANITIZER_WORDS)]
+
+
 def soak(given, directory):
     export = directory / "export"
     make_export(export, given.clients)
@@ -270,17 +276,15 @@ def soak(given, directory):
             objects = sum(crowd.tell("compare"))
         finally:
             crowd.end()
-            log = helper.log()
-            if any(word in log for word in SANITIZER_WORDS):
-                say(log)
+            if sanitizer_lines(helper.log()):
+                say(helper.log())
         objects += compare(str(export / "shared"), shared.root)
         expect("what is exported", sorted(os.listdir(export)), names)
         run.report()
         run.check_variety()
         expect("the worker", helper.children(), [run.pids["worker"]])
         expect("the helper's exit status", helper.stop(), 0)
-        log = helper.log()
-    expect("what sanitizers say", [line for line in log.splitlines() if any(word in line for word in SANITIZER_WORDS)], [])
+        expect("what sanitizers say", sanitizer_lines(helper.log()), [])
     say(f"{objects} objects on the host are as the model has them")
 
 
