@@ -24,6 +24,7 @@ struct options {
 	uint32_t busy_poll;      /* microseconds; UINT32_MAX: auto */
 	struct confinement confinement;
 	struct policy policy;    /* what guests may do */
+	unsigned rlimit_nofile;  /* 0: as many as the hard limit allows */
 };
 
 enum options_result {

@@ -20,6 +20,7 @@
 #define DEFAULT_THREADS     64
 #define MOST_THREADS        4096
 #define MOST_BUSY_POLL      1000 /* us */
+#define MOST_DESCRIPTORS    INT_MAX
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -36,6 +37,7 @@ enum long_option {
 	OPTION_NO_SETID,
 	OPTION_XATTR_POLICY,
 	OPTION_UTIME_QUIRK,
+	OPTION_RLIMIT_NOFILE,
 };
 
 static const char short_options[] = "p:f:s:u:g:nh";
@@ -58,6 +60,7 @@ static const struct option long_options[] = {
 	{ "no-setid", no_argument, NULL, OPTION_NO_SETID },
 	{ "xattr-policy", required_argument, NULL, OPTION_XATTR_POLICY },
 	{ "utime-quirk", no_argument, NULL, OPTION_UTIME_QUIRK },
+	{ "rlimit-nofile", required_argument, NULL, OPTION_RLIMIT_NOFILE },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -91,6 +94,9 @@ static const char help[] =
 	"      --xattr-policy WHICH extended attributes that there are: host (all but those\n"
 	"                           private to the host, if not given), all, or none\n"
 	"      --utime-quirk        ignore a time of last access that QEMU made up\n"
+	"      --rlimit-nofile COUNT\n"
+	"                           open at most so many files in each process, instead of\n"
+	"                           as many as the hard limit allows\n"
 	"  -h, --help               print this and exit\n"
 	"      --version            print the version and exit\n"
 	"\n"
@@ -304,6 +310,8 @@ static enum options_result parse_one(int option, const char *argument, struct op
 	case OPTION_XATTR_POLICY:
 	case OPTION_UTIME_QUIRK:
 		return parse_policy(option, argument, &options->policy);
+	case OPTION_RLIMIT_NOFILE:
+		return parse_count("--rlimit-nofile", argument, MOST_DESCRIPTORS, &options->rlimit_nofile);
 	case 'h':
 		fputs(help, stdout);
 		return OPTIONS_DONE;

@@ -372,11 +372,13 @@ static int prepare(struct monitor *monitor)
 		error = open_export(monitor);
 	if (!error)
 		error = monitor->options->socket ? make_named(monitor) : take_inherited(monitor);
+	if (!error)
+		error = limits_fit(&monitor->limits, monitor->options->rlimit_nofile);
 	if (error)
 		return error;
 
 	monitor->base = event_base_new();
-	error = chdir("/") ? -errno : limits_fit(&monitor->limits);
+	error = chdir("/") ? -errno : 0;
 	if (!error)
 		error = monitor->base ? custody_create(&monitor->custody, monitor->limits.clients) : -ENOMEM;
 	if (!error)

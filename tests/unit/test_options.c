@@ -104,6 +104,7 @@ static void defaults_are_as_documented(void **state)
 	assert_false(options.policy.no_setid);
 	assert_false(options.policy.utime_quirk);
 	assert_int_equal(options.policy.xattrs, XATTR_POLICY_HOST);
+	assert_int_equal(options.rlimit_nofile, 0);
 }
 
 static void every_option_has_a_short_form(void **state)
@@ -133,10 +134,11 @@ static void every_option_has_a_long_form(void **state)
 	assert_true(options.foreground);
 	assert_int_equal(options.max_clients, 7);
 
-	assert_runs("--path=dir", "--fd=0", "--threads=5", "--max-clients=9");
+	assert_runs("--path=dir", "--fd=0", "--threads=5", "--max-clients=9", "--rlimit-nofile=1000");
 	assert_int_equal(options.fd, 0);
 	assert_int_equal(options.threads, 5);
 	assert_int_equal(options.max_clients, 9);
+	assert_int_equal(options.rlimit_nofile, 1000);
 }
 
 static void the_command_of_lxd_and_incus_is_accepted(void **state)
@@ -191,6 +193,12 @@ static void counts_have_bounds(void **state)
 	assert_usage("--max-clients", COMPLETE, "--max-clients", "65537");
 	assert_usage("--threads", COMPLETE, "--threads", "0");
 	assert_usage("--threads", COMPLETE, "--threads", "4097");
+	assert_runs(COMPLETE, "--rlimit-nofile", "1");
+	assert_int_equal(options.rlimit_nofile, 1);
+	assert_runs(COMPLETE, "--rlimit-nofile", "2147483647");
+	assert_int_equal(options.rlimit_nofile, 2147483647);
+	assert_usage("--rlimit-nofile", COMPLETE, "--rlimit-nofile", "0");
+	assert_usage("--rlimit-nofile", COMPLETE, "--rlimit-nofile", "2147483648");
 }
 
 static void looking_is_automatic_off_or_a_time(void **state)
@@ -310,6 +318,7 @@ static void descriptors_and_counts_are_read_strictly(void **state)
 		assert_usage("--max-clients", COMPLETE, "--max-clients", no_numbers[i]);
 		assert_usage("--threads", COMPLETE, "--threads", no_numbers[i]);
 		assert_usage("--busy-poll", COMPLETE, "--busy-poll", no_numbers[i]);
+		assert_usage("--rlimit-nofile", COMPLETE, "--rlimit-nofile", no_numbers[i]);
 	}
 	assert_usage("--fd 'abc'", "-p", "/export", "-f", "abc");
 	assert_usage("--fd '2147483648'", "-p", "/export", "-f", "2147483648");
@@ -348,7 +357,7 @@ static void what_is_no_option_is_named(void **state)
 static void an_option_without_its_argument_is_named(void **state)
 {
 	static const char *const long_names[] = { "--path", "--socket", "--fd", "--uid", "--gid", "--max-clients",
-		                                      "--threads", "--busy-poll", "--xattr-policy" };
+		                                      "--threads", "--busy-poll", "--xattr-policy", "--rlimit-nofile" };
 	static const char *const short_names[] = { "-p", "-s", "-f", "-u", "-g" };
 
 	(void)state;
@@ -373,7 +382,7 @@ static void help_names_every_option(void **state)
 	static const char *const texts[] = { "-p, --path",     "-f, --fd",   "-s, --socket", "-u, --uid", "-g, --gid",
 		                                 "-n, --nodaemon", "-h, --help", "--version",    "--threads", "--max-clients",
 		                                 "--busy-poll",    "--readonly", "--no-devices", "--no-setid",
-		                                 "--xattr-policy", "--utime-quirk" };
+		                                 "--xattr-policy", "--utime-quirk", "--rlimit-nofile" };
 
 	(void)state;
 	assert_int_equal(parse("-h"), OPTIONS_DONE);
