@@ -10,7 +10,8 @@ from support.helper import ROOT, Helper
 from support.launch import run
 
 OPTIONS = ["-p", "--path", "-s", "--socket", "-f", "--fd", "-u", "--uid", "-g", "--gid", "-n", "--nodaemon"]
-OPTIONS += ["--max-clients", "--threads", "--busy-poll", "--sandbox", "--seccomp", "--idmap", "-h", "--help", "--version"]
+OPTIONS += ["--allow-uid", "--max-clients", "--threads", "--busy-poll", "--sandbox", "--seccomp", "--idmap"]
+OPTIONS += ["-h", "--help", "--version"]
 
 USAGE_ERROR = 2
 LONGEST_NAME = 107  # of a socket: sun_path with its terminating NUL, unix(7)
@@ -63,6 +64,7 @@ NOT_COUNTS = [*NOT_NUMBERS, "0", "4294967297"]
 for option, wrong_values in (
     ("--uid", NOT_IDS),
     ("--gid", NOT_IDS),
+    ("--allow-uid", NOT_IDS),
     ("--max-clients", NOT_COUNTS),
     ("--threads", NOT_COUNTS),
     ("--busy-poll", [*NOT_NUMBERS, "1001", "on"]),
