@@ -368,10 +368,17 @@ static int watch_signals(struct monitor *monitor)
 
 static int check_privilege(void)
 {
-	if (geteuid() == 0)
-		return 0;
-	log_error("this needs root's privileges: start it as root, or as root of a user namespace");
-	return -EPERM;
+	if (geteuid() != 0) {
+		log_error("this needs root's privileges: start it as root, or as root of a user namespace");
+		return -EPERM;
+	}
+	/* Anybody could then export anything, and read and change it as root. */
+	if (getuid() != 0) {
+		log_error("this was started with privileges that its caller, uid %u, does not have: never make it set-user-ID",
+		          (unsigned)getuid());
+		return -EPERM;
+	}
+	return 0;
 }
 
 static int prepare(struct monitor *monitor)

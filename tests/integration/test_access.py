@@ -12,27 +12,13 @@ import tempfile
 import pytest
 from support import proc
 from support.helper import Helper, wait_for
+from support.identity import acting_as
 from support.launch import run
 from support.wire import Client, EndOfFile, Op, request
 
 OWNER, GROUP, MEMBER, OTHER_MEMBER, STRANGER = 1234, 4321, 1235, 1236, 1237
 CUT = (ConnectionResetError, BrokenPipeError)
 OWNERSHIP = ("-u", str(OWNER), "-g", str(GROUP))
-
-
-@contextlib.contextmanager
-def acting_as(uid, groups=()):
-    """The test's effective ids, which are those that the kernel passes on when it connects."""
-    before = os.getgroups()
-    os.setgroups(list(groups))
-    os.setegid(uid)
-    os.seteuid(uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
-        os.setgroups(before)
 
 
 @pytest.fixture
