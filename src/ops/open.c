@@ -138,7 +138,7 @@ int op_create(struct op_call *call)
 /* FS_IOC_GETVERSION writes 32 bits, although its number says long, ioctl_iflags(2). Not every file system has it. */
 int op_getversion(struct op_call *call)
 {
-	AUTO_CLOSE int fd = open_existing(call->path, O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	AUTO_CLOSE int fd = open_existing(call->path, O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
 	uint32_t generation[2] = { 0, 0 };
 
 	if (fd < 0)

@@ -192,16 +192,22 @@ def test_special_files_are_refused_without_proc_too(no_proc, export, file, speci
         assert file.read_bytes() == b"con"
 
 
-def test_open_of_a_leased_file_waits_until_it_is_given_back(helper, client, file):
-    """As it would without the helper; an answer of EAGAIN is one that no program expects of an open."""
+@pytest.mark.parametrize(
+    ("op", "fields"), [(Op.OPEN, {"flags": os.O_RDWR}), (Op.GETVERSION, {})], ids=["OPEN", "GETVERSION"]
+)
+def test_leased_file_is_waited_for(helper, client, file, op, fields):
+    """As it would be without the helper; an answer of EAGAIN is one that no program expects."""
     before = signal.signal(signal.SIGIO, signal.SIG_IGN)
     try:
-        with open(file, encoding="ascii") as leased:
-            fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-            client.send(Op.OPEN, path="//file", flags=os.O_RDWR)
+        with open(file, "r+", encoding="ascii") as leased:
+            fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+            client.send(op, path="//file", **fields)
             proc.wait_for_hanging(*helper.children())
             fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-            os.close(client.recv_fd())
+            if op == Op.OPEN:
+                os.close(client.recv_fd())
+            else:
+                assert len(client.recv_data()) == 8
     finally:
         signal.signal(signal.SIGIO, before)
 
