@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "common/confinement.h"
+#include "common/policy.h"
 
 #define EXIT_USAGE 2 /* the command line makes no sense; 1: the helper could not start */
 
@@ -26,6 +27,7 @@ struct options {
 	unsigned threads;        /* reactors at most */
 	uint32_t busy_poll;      /* microseconds; UINT32_MAX: auto */
 	struct confinement confinement;
+	struct policy policy;    /* what guests may do */
 };
 
 enum options_result {

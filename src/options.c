@@ -23,8 +23,21 @@
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-enum long_option { OPTION_VERSION = 256, OPTION_ALLOW_UID, OPTION_MAX_CLIENTS, OPTION_THREADS, OPTION_BUSY_POLL,
-	OPTION_SANDBOX, OPTION_SECCOMP, OPTION_IDMAP };
+enum long_option {
+	OPTION_VERSION = 256,
+	OPTION_ALLOW_UID,
+	OPTION_MAX_CLIENTS,
+	OPTION_THREADS,
+	OPTION_BUSY_POLL,
+	OPTION_SANDBOX,
+	OPTION_SECCOMP,
+	OPTION_IDMAP,
+	OPTION_READONLY,
+	OPTION_NO_DEVICES,
+	OPTION_NO_SETID,
+	OPTION_XATTR_POLICY,
+	OPTION_UTIME_QUIRK,
+};
 
 static const char short_options[] = "p:f:s:u:g:nh";
 
@@ -42,6 +55,11 @@ static const struct option long_options[] = {
 	{ "sandbox", required_argument, NULL, OPTION_SANDBOX },
 	{ "seccomp", required_argument, NULL, OPTION_SECCOMP },
 	{ "idmap", required_argument, NULL, OPTION_IDMAP },
+	{ "readonly", no_argument, NULL, OPTION_READONLY },
+	{ "no-devices", no_argument, NULL, OPTION_NO_DEVICES },
+	{ "no-setid", no_argument, NULL, OPTION_NO_SETID },
+	{ "xattr-policy", required_argument, NULL, OPTION_XATTR_POLICY },
+	{ "utime-quirk", no_argument, NULL, OPTION_UTIME_QUIRK },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -71,6 +89,12 @@ static const char help[] =
 	"                           log that, or off: allow all\n"
 	"      --idmap RANGE,...    show the host's ids to the guests as others; a range is\n"
 	"                           uid, gid or both:GUEST:HOST:COUNT (needs namespace)\n"
+	"      --readonly           change nothing in the export\n"
+	"      --no-devices         make no device nodes\n"
+	"      --no-setid           give no file a set-uid or set-gid bit\n"
+	"      --xattr-policy WHICH extended attributes that there are: host (all but those\n"
+	"                           private to the host, if not given), all, or none\n"
+	"      --utime-quirk        ignore a time of last access that QEMU made up\n"
 	"  -h, --help               print this and exit\n"
 	"      --version            print the version and exit\n"
 	"\n"
@@ -216,6 +240,44 @@ static enum options_result parse_fd(const char *text, int *fd)
 	return OPTIONS_RUN;
 }
 
+static enum options_result parse_xattr_policy(const char *text, enum xattr_policy *policy)
+{
+	static const char *const words[] = {
+		[XATTR_POLICY_HOST] = "host",
+		[XATTR_POLICY_ALL] = "all",
+		[XATTR_POLICY_NONE] = "none",
+	};
+
+	unsigned place;
+
+	if (!parse_word(text, words, COUNT(words), &place))
+		return wrong("--xattr-policy '%s': give host, all or none", text);
+	*policy = (enum xattr_policy)place;
+	return OPTIONS_RUN;
+}
+
+/* What guests may do. */
+static enum options_result parse_policy(int option, const char *argument, struct policy *policy)
+{
+	switch (option) {
+	case OPTION_READONLY:
+		policy->readonly = true;
+		break;
+	case OPTION_NO_DEVICES:
+		policy->no_devices = true;
+		break;
+	case OPTION_NO_SETID:
+		policy->no_setid = true;
+		break;
+	case OPTION_UTIME_QUIRK:
+		policy->utime_quirk = true;
+		break;
+	default:
+		return parse_xattr_policy(argument, &policy->xattrs);
+	}
+	return OPTIONS_RUN;
+}
+
 static enum options_result parse_one(int option, const char *argument, struct options *options)
 {
 	switch (option) {
@@ -252,6 +314,12 @@ static enum options_result parse_one(int option, const char *argument, struct op
 		return parse_seccomp(argument, &options->confinement.seccomp);
 	case OPTION_IDMAP:
 		return parse_idmap(argument, &options->confinement.idmap);
+	case OPTION_READONLY:
+	case OPTION_NO_DEVICES:
+	case OPTION_NO_SETID:
+	case OPTION_XATTR_POLICY:
+	case OPTION_UTIME_QUIRK:
+		return parse_policy(option, argument, &options->policy);
 	case 'h':
 		fputs(help, stdout);
 		return OPTIONS_DONE;

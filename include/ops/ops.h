@@ -18,6 +18,9 @@ struct op_call {
 	/* in */
 	const struct proxyfs_request *request; /* numbers, and the value of an attribute */
 	const char *path, *new_path, *target, *name; /* its texts, terminated; absolute as far as they are paths */
+	bool directories_only;           /* CHMOD: -EPERM for everything else */
+	bool keep_atime;                 /* UTIME: the time of last access is not to be touched */
+	bool (*hides)(const char *name); /* LLISTXATTR: which names to leave out; NULL: none */
 	char *buffer; /* PROXYFS_PAYLOAD_MAX bytes for what reply.bytes points to */
 
 	/* out, on success */

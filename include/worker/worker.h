@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "common/confinement.h"
+#include "common/policy.h"
 #include "common/scoreboard.h"
 
 struct worker_setup {
@@ -15,6 +16,7 @@ struct worker_setup {
 	unsigned threads; /* reactors at most */
 	uint32_t busy_poll; /* poller_configure() */
 	struct confinement confinement;
+	struct policy policy;
 	struct scoreboard scoreboard;
 };
 

@@ -22,6 +22,8 @@
 
 #include "common/descriptor.h"
 #include "common/log.h"
+#include "common/policy.h"
+#include "common/private_attributes.h"
 #include "monitor/custody.h"
 #include "monitor/daemon.h"
 #include "monitor/inherited.h"
@@ -179,8 +181,11 @@ static void on_closed(void *context)
 
 static void announce(const struct monitor *monitor)
 {
-	log_info("version " VERSION ", serving %s on %s%s", monitor->options->path,
-	         monitor->named ? "socket " : "an inherited socket", monitor->named ? monitor->name.path : "");
+	char policy[POLICY_TEXT_MAX];
+
+	policy_describe(&monitor->options->policy, policy);
+	log_info("version " VERSION ", serving %s on %s%s%s", monitor->options->path,
+	         monitor->named ? "socket " : "an inherited socket", monitor->named ? monitor->name.path : "", policy);
 }
 
 /* The first worker is ready: now clients may come. */
@@ -294,6 +299,7 @@ static int start_worker(struct monitor *monitor)
 		.threads = monitor->limits.threads,
 		.busy_poll = monitor->options->busy_poll,
 		.confinement = monitor->options->confinement,
+		.policy = monitor->options->policy,
 		.scoreboard = monitor->custody.scoreboard,
 	};
 
@@ -385,6 +391,9 @@ static int prepare(struct monitor *monitor)
 {
 	int error = check_privilege();
 
+	/* For every worker there will be: one that takes another's place goes by the same rules. */
+	if (!error && monitor->options->policy.xattrs == XATTR_POLICY_HOST)
+		error = private_attributes_read();
 	if (!error)
 		error = open_export(monitor);
 	if (!error)

@@ -83,11 +83,28 @@ static int chmod_without_call(const char *path, mode_t mode)
 	return object_can_reopen() ? chmod_held(path, mode) : chmod_looked_at(path, mode);
 }
 
+/* Whoever races for the name: what has been opened as a directory stays one. */
+static int chmod_directory(const char *path, mode_t mode)
+{
+	AUTO_CLOSE int directory = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat stat;
+	int error;
+
+	if (directory >= 0)
+		return fchmod(directory, mode) ? -errno : 0;
+	if (errno != ENOTDIR)
+		return -errno;
+	error = stat_no_link(path, &stat);
+	return error ? error : -EPERM;
+}
+
 int op_chmod(struct op_call *call)
 {
 	mode_t mode = call->request->mode & PERMISSIONS;
 	struct stat stat;
 
+	if (call->directories_only)
+		return chmod_directory(call->path, mode);
 	if (!syscall(SYS_fchmodat2, AT_FDCWD, call->path, mode, AT_SYMLINK_NOFOLLOW))
 		return 0;
 	if (errno == ENOSYS)
@@ -160,6 +177,8 @@ int op_utime(struct op_call *call)
 	if (!valid_nsec(request->atime_nsec) || !valid_nsec(request->mtime_nsec))
 		return -EINVAL;
 	times[0] = (struct timespec){ .tv_sec = request->atime_sec, .tv_nsec = (long)request->atime_nsec };
+	if (call->keep_atime)
+		times[0].tv_nsec = UTIME_OMIT;
 	times[1] = (struct timespec){ .tv_sec = request->mtime_sec, .tv_nsec = (long)request->mtime_nsec };
 	return utimensat(AT_FDCWD, call->path, times, AT_SYMLINK_NOFOLLOW) ? -errno : 0;
 }

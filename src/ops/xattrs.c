@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Extended attributes, xattr(7). */
 #include <errno.h>
+#include <string.h>
 #include <sys/xattr.h>
 
 #include "ops/ops.h"
@@ -39,11 +40,38 @@ int op_lgetxattr(struct op_call *call)
 	return size < 0 ? (int)size : answer(call, lgetxattr(call->path, call->name, call->buffer, (size_t)size));
 }
 
+/* Takes the names that `hides` says out of a list of `length` bytes; the length that is left. */
+static ssize_t leave_out(char *list, ssize_t length, bool (*hides)(const char *name))
+{
+	const char *end = list + length;
+	const char *name = list, *nul;
+	char *kept = list;
+
+	for (; (nul = memchr(name, '\0', (size_t)(end - name))); name = nul + 1) {
+		size_t size = (size_t)(nul - name) + 1;
+
+		if (hides(name))
+			continue;
+		memmove(kept, name, size);
+		kept += size;
+	}
+	return kept - list;
+}
+
+/* Always the whole list, whose size is not known before names are left out; the kernel's are no longer than that. */
 int op_llistxattr(struct op_call *call)
 {
 	ssize_t size = room(call->request);
+	ssize_t length;
 
-	return size < 0 ? (int)size : answer(call, llistxattr(call->path, call->buffer, (size_t)size));
+	if (size < 0)
+		return (int)size;
+	length = llistxattr(call->path, call->buffer, PROXYFS_PAYLOAD_MAX);
+	if (length > 0 && call->hides)
+		length = leave_out(call->buffer, length, call->hides);
+	if (size > 0 && length > size)
+		return -ERANGE;
+	return answer(call, length);
 }
 
 int op_lsetxattr(struct op_call *call)

@@ -9,35 +9,42 @@
 
 #include "ops/ops.h"
 #include "worker/credentials.h"
+#include "worker/policy.h"
 
 /* Runs as the request's uid:gid. All others run as root. */
 #define AS_GUEST 1U
 
+/* Changes something in the export, always. OPEN does with some flags only, and is looked at for that. */
+#define CHANGES 2U
+
 /* The operations. What they look like on the wire is libproxyfs's, in the table of its operations.c. */
-static const struct {
+struct operation {
 	op_handler *handler;
 	unsigned flags;
-} operations[PROXYFS_OP_END] = {
-	[PROXYFS_OPEN]         = { op_open, 0 },
-	[PROXYFS_CREATE]       = { op_create, AS_GUEST },
-	[PROXYFS_MKNOD]        = { op_mknod, AS_GUEST },
-	[PROXYFS_MKDIR]        = { op_mkdir, AS_GUEST },
-	[PROXYFS_SYMLINK]      = { op_symlink, AS_GUEST },
-	[PROXYFS_LINK]         = { op_link, 0 },
-	[PROXYFS_LSTAT]        = { op_lstat, 0 },
-	[PROXYFS_READLINK]     = { op_readlink, 0 },
-	[PROXYFS_STATFS]       = { op_statfs, 0 },
-	[PROXYFS_CHMOD]        = { op_chmod, 0 },
-	[PROXYFS_CHOWN]        = { op_chown, 0 },
-	[PROXYFS_TRUNCATE]     = { op_truncate, 0 },
-	[PROXYFS_UTIME]        = { op_utime, 0 },
-	[PROXYFS_RENAME]       = { op_rename, 0 },
-	[PROXYFS_REMOVE]       = { op_remove, 0 },
-	[PROXYFS_LGETXATTR]    = { op_lgetxattr, 0 },
-	[PROXYFS_LLISTXATTR]   = { op_llistxattr, 0 },
-	[PROXYFS_LSETXATTR]    = { op_lsetxattr, 0 },
-	[PROXYFS_LREMOVEXATTR] = { op_lremovexattr, 0 },
-	[PROXYFS_GETVERSION]   = { op_getversion, 0 },
+	policy_check *check; /* what else the export's policy has to say, or NULL */
+};
+
+static const struct operation operations[PROXYFS_OP_END] = {
+	[PROXYFS_OPEN]         = { op_open, 0, policy_open },
+	[PROXYFS_CREATE]       = { op_create, AS_GUEST | CHANGES, policy_create },
+	[PROXYFS_MKNOD]        = { op_mknod, AS_GUEST | CHANGES, policy_mknod },
+	[PROXYFS_MKDIR]        = { op_mkdir, AS_GUEST | CHANGES, NULL },
+	[PROXYFS_SYMLINK]      = { op_symlink, AS_GUEST | CHANGES, NULL },
+	[PROXYFS_LINK]         = { op_link, CHANGES, NULL },
+	[PROXYFS_LSTAT]        = { op_lstat, 0, NULL },
+	[PROXYFS_READLINK]     = { op_readlink, 0, NULL },
+	[PROXYFS_STATFS]       = { op_statfs, 0, NULL },
+	[PROXYFS_CHMOD]        = { op_chmod, CHANGES, policy_chmod },
+	[PROXYFS_CHOWN]        = { op_chown, CHANGES, NULL },
+	[PROXYFS_TRUNCATE]     = { op_truncate, CHANGES, NULL },
+	[PROXYFS_UTIME]        = { op_utime, CHANGES, policy_utime },
+	[PROXYFS_RENAME]       = { op_rename, CHANGES, NULL },
+	[PROXYFS_REMOVE]       = { op_remove, CHANGES, NULL },
+	[PROXYFS_LGETXATTR]    = { op_lgetxattr, 0, policy_lgetxattr },
+	[PROXYFS_LLISTXATTR]   = { op_llistxattr, 0, policy_llistxattr },
+	[PROXYFS_LSETXATTR]    = { op_lsetxattr, CHANGES, policy_change_xattr },
+	[PROXYFS_LREMOVEXATTR] = { op_lremovexattr, CHANGES, policy_change_xattr },
+	[PROXYFS_GETVERSION]   = { op_getversion, 0, NULL },
 };
 
 /* Copies a text into `room` and terminates it. `too_long` is the error that the system call would give. */
@@ -82,18 +89,26 @@ static int copy_texts(const struct proxyfs_request *request, struct dispatch_roo
 	return error;
 }
 
+/* What the export's policy says of a request: 0, or the -errno that is its answer. */
+static int judge(const struct operation *operation, struct op_call *call)
+{
+	int error = operation->flags & CHANGES ? policy_change(call) : 0;
+
+	return error || !operation->check ? error : operation->check(call);
+}
+
 static int run(struct op_call *call)
 {
 	const struct proxyfs_request *request = call->request;
-	bool as_guest = operations[request->op].flags & AS_GUEST;
-	int status;
+	const struct operation *operation = &operations[request->op];
+	bool as_guest = operation->flags & AS_GUEST;
+	int status = judge(operation, call);
 
-	if (as_guest) {
+	if (!status && as_guest)
 		status = credentials_assume(request->uid, request->gid);
-		if (status)
-			return status;
-	}
-	status = operations[request->op].handler(call);
+	if (status)
+		return status;
+	status = operation->handler(call);
 	if (as_guest)
 		credentials_restore(request->uid, request->gid);
 	return status;

@@ -272,7 +272,7 @@ static void *reactor_main(void *argument)
 
 	event_free(reactor->wakeup);
 	event_base_free(reactor->base);
-	close(reactor->wakeup_fd);
+	/* wakeup_fd stays: whoever has just told us to stop may still be about to wake us. */
 	atomic_store(&reactor->finished, true);
 	eventfd_write(attention_fd, 1);
 	return NULL;

@@ -40,7 +40,7 @@ static const char *const allowed[] = {
 
 	/* reactors, and libevent's bases */
 	"epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd2", "pipe2",
-	"read", "write", "writev", "clock_gettime", "clock_gettime64", "gettimeofday", "pause", "ppoll", "sched_getaffinity",
+	"read", "write", "writev", "clock_gettime", "clock_gettime64", "gettimeofday", "time", "pause", "ppoll", "sched_getaffinity",
 
 	/* what a thread finds out about its confinement */
 	"capget", "getresuid", "getresuid32", "getresgid", "getresgid32", "getgroups", "getgroups32", "getuid", "getgid",

@@ -19,6 +19,7 @@
 #include "common/descriptor.h"
 #include "common/log.h"
 #include "ops/object.h"
+#include "worker/policy.h"
 #include "worker/reactor.h"
 #include "worker/sandbox.h"
 
@@ -340,6 +341,7 @@ _Noreturn void worker_run(const struct worker_setup *given)
 		leave(&worker, EXIT_FAILURE);
 
 	poller_configure(setup.busy_poll);
+	policy_enforce(&setup.policy);
 	error = prepare(&worker);
 	if (error || !pick_reactor(&worker)) {
 		log_error("cannot start the worker: %s", strerror(error ? -error : ENOMEM));

@@ -51,6 +51,8 @@ uint64_t histogram_percentile(const struct histogram *histogram, double rank)
 	uint64_t wanted = (uint64_t)((double)histogram->count * rank);
 	uint64_t seen = 0;
 
+	if (wanted >= histogram->count && wanted > 0)
+		wanted = histogram->count - 1;
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
 		seen += histogram->buckets[i];
 		if (seen > wanted)

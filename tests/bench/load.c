@@ -3,8 +3,8 @@
  * A load for a helper: closed-loop clients, one thread and one connection each, that send one kind of request or the
  * mix of a real guest, and the latencies that they see.
  *
- * Prints one line: operation clients seconds operations ops_per_second p50_us p99_us p999_us cpu_us_per_operation
- * (the last from the CPU time of the processes given with --pid, and 0 without).
+ * Prints one line: operation clients seconds operations ops_per_second p50_us p99_us p999_us cpu_us_per_operation longest_us
+ * (the last but one from the CPU time of the processes given with --pid, and 0 without).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -157,10 +157,10 @@ static void report(const struct load *load, const struct histogram *all, double 
 {
 	double count = (double)all->count;
 
-	printf("%s %u %.2f %" PRIu64 " %.0f %.1f %.1f %.1f %.2f\n", kind_names[load->kind], load->clients, seconds,
+	printf("%s %u %.2f %" PRIu64 " %.0f %.1f %.1f %.1f %.2f %.1f\n", kind_names[load->kind], load->clients, seconds,
 	       all->count, count / seconds, (double)histogram_percentile(all, 0.5) / 1e3,
 	       (double)histogram_percentile(all, 0.99) / 1e3, (double)histogram_percentile(all, 0.999) / 1e3,
-	       (double)cpu / count / 1e3);
+	       (double)cpu / count / 1e3, (double)histogram_percentile(all, 1.0) / 1e3);
 }
 
 static void run_load(struct load *load)

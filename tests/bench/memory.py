@@ -61,4 +61,5 @@ def main():
     return 0 if taken[64] <= MOST_AT_64 and each <= MOST_EACH else 1
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -24,6 +24,7 @@ class Figures:
     p99: float  # us
     p999: float  # us
     cpu: float  # us an operation
+    longest: float  # us
 
 
 def children(pid):
@@ -92,7 +93,7 @@ def measure(load, server, operation, clients, seconds):
     for pid in server.pids:
         command += ["--pid", str(pid)]
     line = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    return Figures(*(float(value) for value in line[4:9]))
+    return Figures(*(float(value) for value in line[4:10]))
 
 
 def memory(pids):

@@ -6,10 +6,13 @@ the system's architectures stay as they are.
 """
 
 import os
+import pathlib
 import platform
 import shlex
 import shutil
+import struct
 import subprocess
+import tempfile
 
 import pytest
 from support.helper import ROOT
@@ -21,6 +24,26 @@ RUNTIME = ("libc6", "libattr1", "libcap2", "libevent-core-2.1-7")
 UPSTREAM_RUNTIME = ("libcap-ng0", "libglib2.0-0", "libnuma1", "libpcre2-8-0")
 BUILD = ("libc6-dev", "linux-libc-dev", "libgcc-s1", "libevent-dev", "libcap-dev", "libattr1-dev")
 TOOLS = ("apt-get", "dpkg-deb", "gcc", "meson", "ninja", "pkg-config")
+
+
+# The smallest program for i386: exit(0).
+SMALLEST = (
+    b"\x7fELF\x01\x01\x01" + bytes(9) + struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, 0x8048054, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+    + struct.pack("<IIIIIIII", 1, 0, 0x8048000, 0x8048000, 93, 93, 5, 4096)
+    + b"\x31\xc0\x40\x31\xdb\xcd\x80\x90\x90"
+)  # fmt: skip
+
+
+def kernel_runs_it():
+    """Whether this kernel runs 32-bit programs: not each is made with IA32_EMULATION, or started with it."""
+    with tempfile.TemporaryDirectory() as directory:
+        program = pathlib.Path(directory) / "smallest"
+        program.write_bytes(SMALLEST)
+        program.chmod(0o755)
+        try:
+            return subprocess.run([program], check=False).returncode == 0
+        except OSError:
+            return False
 
 
 def prepare(directory):
@@ -100,6 +123,7 @@ def compile_ours(directory, root):
 
 def implementation(name, patience, directory, root, program):
     """A program that runs with the 32-bit libraries, without being installed."""
+    assert program.read_bytes()[4] == 1, f"{program} is no 32-bit program"
     paths = f"{root}/lib/{TRIPLET}:{root}/usr/lib/{TRIPLET}"
     words = ("exec", f"{root}/lib/ld-linux.so.2", "--library-path", paths, str(program))
     os.stat(program)

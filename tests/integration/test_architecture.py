@@ -37,8 +37,9 @@ def test_folder_includes_nothing_of_others(who, never):
     [
         (r"\bset(?:res|re|fs|e)?[ug]id\(|SYS_setres|SYS_capset", {"credentials.c", "sandbox.c"}),
         (r"\bchroot\(|\bcap_drop_bound\(|PR_SET_NO_NEW_PRIVS|\bsetgroups\(", {"sandbox.c"}),
-        (r"\bunshare\(|\bsetns\(|\bmount\((?!2\))|SYS_pivot_root", {"namespace.c"}),
+        (r"\bunshare\(CLONE|\bsetns\(|\bmount\(NULL|SYS_pivot_root", {"namespace.c"}),
         (r"\bseccomp_load\(", {"seccomp.c"}),
+        (r"\battr_copy_", {"private_attributes.c"}),
     ],
 )
 def test_calls_that_have_one_home(call, home):

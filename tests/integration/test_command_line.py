@@ -11,7 +11,8 @@ from support.launch import run
 
 OPTIONS = ["-p", "--path", "-s", "--socket", "-f", "--fd", "-u", "--uid", "-g", "--gid", "-n", "--nodaemon"]
 OPTIONS += ["--allow-uid", "--max-clients", "--threads", "--busy-poll", "--sandbox", "--seccomp", "--idmap"]
-OPTIONS += ["-h", "--help", "--version"]
+OPTIONS += ["--readonly", "--no-devices", "--no-setid", "--xattr-policy"]
+OPTIONS += ["--utime-quirk", "-h", "--help", "--version"]
 
 USAGE_ERROR = 2
 LONGEST_NAME = 107  # of a socket: sun_path with its terminating NUL, unix(7)
@@ -71,6 +72,7 @@ for option, wrong_values in (
     ("--sandbox", ["", "none", "Chroot", "auto "]),
     ("--seccomp", ["", "on", "trap"]),
     ("--idmap", ["", "uid", "uid:0:1000", "uid:0:0:0,gid:0:0:1", "uid:-1:0:1,gid:0:0:1"]),
+    ("--xattr-policy", ["", "hosts", "ALL", "0"]),
 ):
     for value in wrong_values:
         MISTAKES[f"{option} '{value}'"] = ((*COMPLETE, option, value), f"{option} '{value}'")

@@ -14,6 +14,7 @@ import stat
 import struct
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -39,6 +40,7 @@ class HangingFileSystem:
         self._device = -1
         self._answering = None
         self._closing = False
+        self._delay = 0.0
 
     def __enter__(self):
         try:
@@ -60,8 +62,9 @@ class HangingFileSystem:
         os.close(self._device)
         self._libc.umount2(self._path, MNT_DETACH)
 
-    def release(self):
-        """From now on names are looked up, and none exists."""
+    def release(self, delay=0.0):
+        """From now on names are looked up, and none exists. Each answer takes so many seconds."""
+        self._delay = delay
         self._answering = threading.Thread(target=self._answer_all)
         self._answering.start()
 
@@ -84,6 +87,7 @@ class HangingFileSystem:
         elif opcode == GETATTR:
             status, payload = 0, ROOT_ATTRIBUTES.pack(FOR_EVER, 1, stat.S_IFDIR | 0o755, 2)
         elif opcode == LOOKUP:
+            time.sleep(self._delay)
             status = -errno.ENOENT
         if opcode not in WITHOUT_REPLY:
             os.write(self._device, REPLY.pack(REPLY.size + len(payload), status, unique) + payload)

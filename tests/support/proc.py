@@ -8,6 +8,8 @@ import resource
 
 from .helper import wait_for
 
+SANITIZER = os.environ.get("VIRTFS_PROXY_SANITIZER", "none")
+
 
 def _read(path):
     return pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
@@ -62,11 +64,16 @@ def _thread_names(pid):
     return names
 
 
+def _is_sanitizers(pid, task, title):
+    """ThreadSanitizer has threads of its own in each process, with names that this has had."""
+    return SANITIZER == "thread" and task != pid and not title.startswith("vph-reactor-")
+
+
 def threads(pid):
     """Thread ids by thread name. A new thread has its creator's until it takes its own: that is waited for."""
 
     def all_named():
-        names = _thread_names(pid)
+        names = {task: title for task, title in _thread_names(pid).items() if not _is_sanitizers(pid, task, title)}
         return names if len(set(names.values())) == len(names) else None
 
     return {title: task for task, title in wait_for(all_named, what="threads with different names").items()}

@@ -6,14 +6,18 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <proxyfs/codec.h>
 
+#include "common/private_attributes.h"
 #include "ops/ops.h"
 #include "worker/credentials.h"
 #include "worker/dispatch.h"
+#include "worker/policy.h"
 
 #define UID 1234U
 #define GID 5678U
@@ -22,6 +26,7 @@
 static char events[16];
 static int assume_error, handler_status, handler_fd;
 static enum proxyfs_op handled;
+static bool directories_only, keep_atime, hides;
 static char path[PATH_MAX], new_path[PATH_MAX], target[PATH_MAX], name[XATTR_NAME_MAX + 1];
 static size_t attribute_size;
 
@@ -48,6 +53,11 @@ void credentials_restore(uid_t uid, gid_t gid)
 	note('r');
 }
 
+bool private_attributes_include(const char *attribute)
+{
+	return !strcmp(attribute, "user.private");
+}
+
 static int handle(enum proxyfs_op op, struct op_call *call)
 {
 	note('h');
@@ -58,6 +68,9 @@ static int handle(enum proxyfs_op op, struct op_call *call)
 		snprintf(new_path, sizeof new_path, "%s", call->new_path);
 	snprintf(target, sizeof target, "%s", call->target);
 	snprintf(name, sizeof name, "%s", call->name);
+	directories_only = call->directories_only;
+	keep_atime = call->keep_atime;
+	hides = call->hides;
 	memset(call->buffer, 'v', PROXYFS_PAYLOAD_MAX);
 	call->reply.bytes = (struct proxyfs_bytes){ call->buffer, attribute_size };
 	call->fd = handler_fd;
@@ -98,6 +111,7 @@ static int setup(void **state)
 	assume_error = handler_status = 0;
 	handler_fd = -1;
 	attribute_size = 4;
+	policy_enforce(&(struct policy){ .xattrs = XATTR_POLICY_HOST });
 	return 0;
 }
 
@@ -230,6 +244,88 @@ static void any_operation_can_fail_without_being_run(void **state)
 	}
 }
 
+/* --- the policy ---------------------------------------------------------------------------------------------- */
+
+/* OPEN without a flag is for reading. */
+static bool changes(enum proxyfs_op op)
+{
+	static const enum proxyfs_op others[] = { PROXYFS_OPEN,      PROXYFS_LSTAT,      PROXYFS_READLINK,  PROXYFS_STATFS,
+		                                  PROXYFS_LGETXATTR, PROXYFS_LLISTXATTR, PROXYFS_GETVERSION };
+
+	for (size_t i = 0; i < COUNT(others); i++)
+		if (op == others[i])
+			return false;
+	return true;
+}
+
+static void a_readonly_export_is_not_changed(void **state)
+{
+	(void)state;
+	policy_enforce(&(struct policy){ .readonly = true });
+	for_each_op(op) {
+		ask(op);
+		assert_string_equal(events, changes(op) ? "" : "h");
+		if (changes(op))
+			assert_failure(op, -EROFS);
+	}
+}
+
+/* Asks and expects no handler to be reached, nor an identity changed. */
+static void assert_refused(struct proxyfs_request asked, int status)
+{
+	dispatch_part(&asked, PROXYFS_PAYLOAD_MAX);
+	assert_string_equal(events, "");
+	assert_failure(asked.op, status);
+}
+
+static struct proxyfs_request request_of(enum proxyfs_op op, uint32_t flags, uint32_t mode, const char *attribute)
+{
+	struct proxyfs_request asked = request(op);
+
+	asked.flags = flags;
+	asked.mode = mode;
+	asked.name = text(attribute);
+	return asked;
+}
+
+static void each_operation_is_judged_by_its_own_check(void **state)
+{
+	(void)state;
+	policy_enforce(&(struct policy){ .readonly = true });
+	assert_refused(request_of(PROXYFS_OPEN, O_WRONLY, 0, ""), -EROFS);
+	policy_enforce(&(struct policy){ .no_setid = true });
+	assert_refused(request_of(PROXYFS_CREATE, 0, 04755, ""), -EPERM);
+	assert_refused(request_of(PROXYFS_MKNOD, 0, S_IFIFO | 02755, ""), -EPERM);
+	policy_enforce(&(struct policy){ .no_devices = true });
+	assert_refused(request_of(PROXYFS_MKNOD, 0, S_IFCHR | 0644, ""), -EPERM);
+	policy_enforce(&(struct policy){ .xattrs = XATTR_POLICY_HOST });
+	assert_refused(request_of(PROXYFS_LGETXATTR, 0, 0, "user.private"), -ENODATA);
+	assert_refused(request_of(PROXYFS_LSETXATTR, 0, 0, "user.private"), -ENOTSUP);
+	assert_refused(request_of(PROXYFS_LREMOVEXATTR, 0, 0, "user.private"), -ENOTSUP);
+	policy_enforce(&(struct policy){ .xattrs = XATTR_POLICY_NONE });
+	assert_refused(request_of(PROXYFS_LLISTXATTR, 0, 0, ""), -ENOTSUP);
+}
+
+static void what_a_policy_wants_of_a_handler_reaches_it(void **state)
+{
+	struct proxyfs_request asked = request_of(PROXYFS_CHMOD, 0, 02755, "");
+
+	(void)state;
+	policy_enforce(&(struct policy){ .no_setid = true, .utime_quirk = true, .xattrs = XATTR_POLICY_HOST });
+	dispatch_part(&asked, PROXYFS_PAYLOAD_MAX);
+	assert_true(directories_only && !keep_atime && !hides);
+	ask(PROXYFS_UTIME); /* of 1970 */
+	assert_true(!directories_only && keep_atime && !hides);
+	ask(PROXYFS_LLISTXATTR);
+	assert_true(!directories_only && !keep_atime && hides);
+	for_each_op(op) {
+		if (op == PROXYFS_CHMOD || op == PROXYFS_UTIME || op == PROXYFS_LLISTXATTR)
+			continue;
+		ask(op);
+		assert_true(!directories_only && !keep_atime && !hides);
+	}
+}
+
 /* --- texts --------------------------------------------------------------------------------------------------- */
 
 static void texts_are_terminated(void **state)
@@ -359,6 +455,9 @@ int main(void)
 		test(nothing_is_created_without_the_guests_identity),
 		test(a_payload_too_short_reaches_no_handler),
 		test(any_operation_can_fail_without_being_run),
+		test(a_readonly_export_is_not_changed),
+		test(each_operation_is_judged_by_its_own_check),
+		test(what_a_policy_wants_of_a_handler_reaches_it),
 		test(texts_are_terminated),
 		test(paths_that_mean_nothing_reach_no_handler),
 		test(the_longest_texts_reach_their_handler),

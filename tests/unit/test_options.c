@@ -100,6 +100,11 @@ static void defaults_are_as_documented(void **state)
 	assert_int_equal(options.confinement.kind, SANDBOX_AUTO);
 	assert_int_equal(options.confinement.seccomp, SECCOMP_DEFAULT);
 	assert_false(idmap_exists(&options.confinement.idmap));
+	assert_false(options.policy.readonly);
+	assert_false(options.policy.no_devices);
+	assert_false(options.policy.no_setid);
+	assert_false(options.policy.utime_quirk);
+	assert_int_equal(options.policy.xattrs, XATTR_POLICY_HOST);
 }
 
 static void every_option_has_a_short_form(void **state)
@@ -238,6 +243,40 @@ static void the_list_of_users_to_serve_has_an_end(void **state)
 	assert_int_equal(options.allow_uids[ALLOWED_UIDS_MOST - 1], ALLOWED_UIDS_MOST - 1);
 }
 
+static void what_guests_may_do_is_said_one_by_one(void **state)
+{
+	static const char *const names[] = { "--readonly", "--no-devices", "--no-setid", "--utime-quirk" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(names); i++) {
+		assert_runs(COMPLETE, names[i]);
+		assert_int_equal(options.policy.readonly, i == 0);
+		assert_int_equal(options.policy.no_devices, i == 1);
+		assert_int_equal(options.policy.no_setid, i == 2);
+		assert_int_equal(options.policy.utime_quirk, i == 3);
+		assert_int_equal(options.policy.xattrs, XATTR_POLICY_HOST);
+	}
+	assert_runs(COMPLETE, names[0], names[1], names[2], names[3], "--xattr-policy", "none");
+	assert_true(options.policy.readonly && options.policy.no_devices && options.policy.no_setid &&
+	            options.policy.utime_quirk);
+	assert_int_equal(options.policy.xattrs, XATTR_POLICY_NONE);
+}
+
+static void attributes_are_the_hosts_all_or_none(void **state)
+{
+	static const char *const wrong[] = { "", "Host", "none ", "hosts", "al", "0", "host,all" };
+
+	(void)state;
+	assert_runs(COMPLETE, "--xattr-policy", "host");
+	assert_int_equal(options.policy.xattrs, XATTR_POLICY_HOST);
+	assert_runs(COMPLETE, "--xattr-policy=all");
+	assert_int_equal(options.policy.xattrs, XATTR_POLICY_ALL);
+	assert_runs(COMPLETE, "--xattr-policy=all", "--xattr-policy=none");
+	assert_int_equal(options.policy.xattrs, XATTR_POLICY_NONE);
+	for (size_t i = 0; i < COUNT(wrong); i++)
+		assert_usage("--xattr-policy", COMPLETE, "--xattr-policy", wrong[i]);
+}
+
 static void the_last_of_several_counts(void **state)
 {
 	(void)state;
@@ -336,12 +375,13 @@ static void what_is_no_option_is_named(void **state)
 	assert_usage("--unknown", COMPLETE, "--unknown");
 	assert_usage("'x'", COMPLETE, "-x");
 	assert_usage("nodaemon", COMPLETE, "--nodaemon=yes");
+	assert_usage("readonly", COMPLETE, "--readonly=no");
 }
 
 static void an_option_without_its_argument_is_named(void **state)
 {
 	static const char *const long_names[] = { "--path", "--socket", "--fd", "--uid", "--gid", "--max-clients",
-		                                      "--threads", "--busy-poll", "--allow-uid" };
+		                                      "--threads", "--busy-poll", "--xattr-policy", "--allow-uid" };
 	static const char *const short_names[] = { "-p", "-s", "-f", "-u", "-g" };
 
 	(void)state;
@@ -365,7 +405,8 @@ static void help_names_every_option(void **state)
 {
 	static const char *const texts[] = { "-p, --path",     "-f, --fd",   "-s, --socket", "-u, --uid", "-g, --gid",
 		                                 "-n, --nodaemon", "-h, --help", "--version",    "--threads", "--max-clients",
-		                                 "--busy-poll",    "--allow-uid" };
+		                                 "--busy-poll",    "--readonly", "--no-devices", "--no-setid",
+		                                 "--xattr-policy", "--utime-quirk", "--allow-uid" };
 
 	(void)state;
 	assert_int_equal(parse("-h"), OPTIONS_DONE);
@@ -426,6 +467,8 @@ int main(void)
 		cmocka_unit_test(looking_is_automatic_off_or_a_time),
 		cmocka_unit_test(users_to_serve_are_a_list),
 		cmocka_unit_test(the_list_of_users_to_serve_has_an_end),
+		cmocka_unit_test(what_guests_may_do_is_said_one_by_one),
+		cmocka_unit_test(attributes_are_the_hosts_all_or_none),
 		cmocka_unit_test(the_last_of_several_counts),
 		cmocka_unit_test(the_longest_name_of_a_socket_is_accepted),
 		cmocka_unit_test(ids_are_read_strictly),
