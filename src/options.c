@@ -158,7 +158,8 @@ static bool parse_gid(const char *text, gid_t *gid)
 static enum options_result parse_allow_uid(const char *text, struct options *options)
 {
 	if (options->allow_count == ALLOWED_UIDS_MOST)
-		return wrong("--allow-uid '%s': at most %d users can be listed; give the socket a group", text, ALLOWED_UIDS_MOST);
+		return wrong("--allow-uid '%s': at most %d users can be listed; give the socket a group", text,
+		             ALLOWED_UIDS_MOST);
 	if (!parse_uid(text, &options->allow_uids[options->allow_count]))
 		return wrong("--allow-uid '%s': there is no such user; give a name or a number", text);
 	options->allow_count++;

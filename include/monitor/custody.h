@@ -22,8 +22,8 @@ struct custody {
 int custody_create(struct custody *custody, uint32_t most);
 
 /*
- * Takes a connected socket, whose other end is `peer`, and gives it a slot, whose index is returned; -ENOSPC: all are in
- * use, fd is not taken.
+ * Takes a connected socket, whose other end is `peer`, and gives it a slot, whose index is returned; -ENOSPC: all are
+ * in use, fd is not taken.
  */
 int custody_admit(struct custody *custody, int fd, const struct peer *peer);
 

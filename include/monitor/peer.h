@@ -31,7 +31,7 @@ void peer_read(int fd, struct peer *peer);
 /* Whether the options let this one in. */
 bool peer_is_allowed(const struct peer *peer, const struct options *options);
 
-/* The name of the peer's program, or "?". For the log alone: a process names itself, and its id may be another's by now. */
+/* The name of the peer's program, or "?". For the log alone: a process names itself, and its id may be reused. */
 void peer_program(const struct peer *peer, char program[static PEER_PROGRAM_SIZE]);
 
 #endif

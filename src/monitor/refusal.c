@@ -44,8 +44,8 @@ static void log_refusal(int priority, const struct peer *peer, const char *reaso
 	peer_program(peer, program);
 	if (unlogged)
 		snprintf(more, sizeof more, "; %u more of this user were, since the last such line", unlogged);
-	log_write(priority, "client pid %d (%s), uid %u: refused: %s%s", (int)peer->pid, program, (unsigned)peer->uid, reason,
-	          more);
+	log_write(priority, "client pid %d (%s), uid %u: refused: %s%s", (int)peer->pid, program, (unsigned)peer->uid,
+	          reason, more);
 }
 
 static bool is_recent(unsigned long long logged, unsigned long long now)
@@ -76,7 +76,8 @@ static void log_overflow(struct refusals *refusals, unsigned long long now)
 	if (is_recent(refusals->overflow_logged, now))
 		return;
 	refusals->overflow_logged = now;
-	log_warning("clients of more users are refused than are logged by name, which are %d in a minute", REFUSALS_USERS_MOST);
+	log_warning("clients of more users are refused than are logged by name, which are %d in a minute",
+	            REFUSALS_USERS_MOST);
 }
 
 static void log_bounded(struct refusals *refusals, const struct peer *peer, const char *reason)

@@ -6,8 +6,8 @@
  * its type looked at first, and nothing but a regular file or directory is opened: ops/object.h.
  *
  * Where an object that is held cannot be opened, the name is looked at and then opened. If another object takes the
- * name in between, O_NONBLOCK keeps us from waiting for it and a second look keeps it from the guest; but a FIFO's other
- * end has then been woken, and a device been opened unless the file system is mounted with nodev.
+ * name in between, O_NONBLOCK keeps us from waiting for it and a second look keeps it from the guest; but a FIFO's
+ * other end has then been woken, and a device been opened unless the file system is mounted with nodev.
  */
 #include <errno.h>
 #include <fcntl.h>

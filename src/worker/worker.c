@@ -337,7 +337,8 @@ _Noreturn void worker_run(const struct worker_setup *given)
 	}
 	known[0] = setup.channel;
 	known[1] = object_prepare();
-	if (sandbox_enter(setup.export_fd, &setup.confinement) || !sandbox_verify() || !sandbox_verify_descriptors(known, 2))
+	if (sandbox_enter(setup.export_fd, &setup.confinement) || !sandbox_verify() ||
+	    !sandbox_verify_descriptors(known, 2))
 		leave(&worker, EXIT_FAILURE);
 
 	poller_configure(setup.busy_poll);
