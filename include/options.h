@@ -12,12 +12,16 @@
 
 #define EXIT_USAGE 2 /* the command line makes no sense; 1: the helper could not start */
 
+#define ALLOWED_UIDS_MOST 64
+
 struct options {
 	const char *path;        /* the directory to export */
 	const char *socket;      /* name of the socket, or NULL: fd is given */
 	int fd;                  /* a connected or a listening socket, or -1: socket is given */
 	uid_t uid;               /* owner of the named socket, (uid_t)-1: whoever runs the helper */
 	gid_t gid;
+	uid_t allow_uids[ALLOWED_UIDS_MOST]; /* whose clients are served, besides root's */
+	unsigned allow_count;    /* 0: all who can connect */
 	bool foreground;         /* --nodaemon */
 	unsigned max_clients;
 	unsigned threads;        /* reactors at most */

@@ -26,6 +26,7 @@
 
 enum long_option {
 	OPTION_VERSION = 256,
+	OPTION_ALLOW_UID,
 	OPTION_MAX_CLIENTS,
 	OPTION_THREADS,
 	OPTION_BUSY_POLL,
@@ -49,6 +50,7 @@ static const struct option long_options[] = {
 	{ "uid", required_argument, NULL, 'u' },
 	{ "gid", required_argument, NULL, 'g' },
 	{ "nodaemon", no_argument, NULL, 'n' },
+	{ "allow-uid", required_argument, NULL, OPTION_ALLOW_UID },
 	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
 	{ "busy-poll", required_argument, NULL, OPTION_BUSY_POLL },
@@ -78,6 +80,8 @@ static const char help[] =
 	"  -u, --uid USER           owner of the named socket, name or number\n"
 	"  -g, --gid GROUP          group of the named socket, name or number\n"
 	"  -n, --nodaemon           stay in the foreground, log to stderr\n"
+	"      --allow-uid USER     serve this user's clients and root's only, name or number;\n"
+	"                           may be given several times\n"
 	"      --max-clients COUNT  serve at most so many connections at once (256)\n"
 	"      --threads COUNT      run at most so many requests at once (64)\n"
 	"      --busy-poll HOW      look for a client's next request before sleeping: auto\n"
@@ -155,6 +159,17 @@ static bool parse_gid(const char *text, gid_t *gid)
 	else
 		return false;
 	return true;
+}
+
+static enum options_result parse_allow_uid(const char *text, struct options *options)
+{
+	if (options->allow_count == ALLOWED_UIDS_MOST)
+		return wrong("--allow-uid '%s': at most %d users can be listed; give the socket a group", text,
+		             ALLOWED_UIDS_MOST);
+	if (!parse_uid(text, &options->allow_uids[options->allow_count]))
+		return wrong("--allow-uid '%s': there is no such user; give a name or a number", text);
+	options->allow_count++;
+	return OPTIONS_RUN;
 }
 
 static enum options_result parse_count(const char *name, const char *text, unsigned long most, unsigned *count)
@@ -292,6 +307,8 @@ static enum options_result parse_one(int option, const char *argument, struct op
 	case 'n':
 		options->foreground = true;
 		return OPTIONS_RUN;
+	case OPTION_ALLOW_UID:
+		return parse_allow_uid(argument, options);
 	case OPTION_MAX_CLIENTS:
 		return parse_count("--max-clients", argument, MOST_CLIENTS, &options->max_clients);
 	case OPTION_THREADS:

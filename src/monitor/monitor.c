@@ -31,6 +31,7 @@
 #include "monitor/limits.h"
 #include "monitor/listener.h"
 #include "monitor/name.h"
+#include "monitor/peer.h"
 #include "monitor/refusal.h"
 #include "monitor/worker_process.h"
 #include "config.h"
@@ -40,6 +41,8 @@ static const struct timeval stop_time = { .tv_sec = 4, .tv_usec = 200000 };
 
 /* For a worker that has nothing to do but to answer what a dead one left: with the above, less than 5 s. */
 static const struct timeval settle_time = { .tv_usec = 400000 };
+
+static const char not_allowed[] = "its user is not among those of --allow-uid";
 
 /* A worker that dies more often than this is not replaced any more. */
 #define CRASHES_MOST    10
@@ -152,9 +155,13 @@ static void hand_over(void *context)
 static void on_accepted(int fd, void *context)
 {
 	struct monitor *monitor = context;
+	struct peer peer;
 
-	if (custody_admit(&monitor->custody, fd) < 0)
-		refuse(&monitor->refusals, monitor->base, fd, "there are as many clients as --max-clients allows");
+	peer_read(fd, &peer);
+	if (!peer_is_allowed(&peer, monitor->options))
+		refuse(&monitor->refusals, monitor->base, fd, &peer, not_allowed);
+	else if (custody_admit(&monitor->custody, fd, &peer) < 0)
+		refuse(&monitor->refusals, monitor->base, fd, &peer, "there are as many clients as --max-clients allows");
 	else if (monitor->worker.ready)
 		hand_over(monitor);
 }
@@ -312,6 +319,18 @@ static int open_export(struct monitor *monitor)
 	return -errno;
 }
 
+/* Whoever connected it, --allow-uid means what it says; and without its one client there is nothing to start for. */
+static int check_single(const struct monitor *monitor)
+{
+	struct peer peer;
+
+	peer_read(monitor->single_fd, &peer);
+	if (peer_is_allowed(&peer, monitor->options))
+		return 0;
+	refuse_only_client(monitor->single_fd, &peer, not_allowed);
+	return -EACCES;
+}
+
 static int take_inherited(struct monitor *monitor)
 {
 	bool listening = false;
@@ -321,7 +340,7 @@ static int take_inherited(struct monitor *monitor)
 		return fd;
 	monitor->single = !listening;
 	*(listening ? &monitor->bound_fd : &monitor->single_fd) = fd;
-	return 0;
+	return monitor->single ? check_single(monitor) : 0;
 }
 
 static int make_named(struct monitor *monitor)
@@ -355,10 +374,17 @@ static int watch_signals(struct monitor *monitor)
 
 static int check_privilege(void)
 {
-	if (geteuid() == 0)
-		return 0;
-	log_error("this needs root's privileges: start it as root, or as root of a user namespace");
-	return -EPERM;
+	if (geteuid() != 0) {
+		log_error("this needs root's privileges: start it as root, or as root of a user namespace");
+		return -EPERM;
+	}
+	/* Anybody could then export anything, and read and change it as root. */
+	if (getuid() != 0) {
+		log_error("this was started with privileges that its caller, uid %u, does not have: never make it set-user-ID",
+		          (unsigned)getuid());
+		return -EPERM;
+	}
+	return 0;
 }
 
 static int prepare(struct monitor *monitor)

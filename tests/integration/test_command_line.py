@@ -10,7 +10,7 @@ from support.helper import ROOT, Helper
 from support.launch import run
 
 OPTIONS = ["-p", "--path", "-s", "--socket", "-f", "--fd", "-u", "--uid", "-g", "--gid", "-n", "--nodaemon"]
-OPTIONS += ["--max-clients", "--threads", "--busy-poll", "--sandbox", "--seccomp", "--idmap"]
+OPTIONS += ["--allow-uid", "--max-clients", "--threads", "--busy-poll", "--sandbox", "--seccomp", "--idmap"]
 OPTIONS += ["--readonly", "--no-devices", "--no-setid", "--xattr-policy"]
 OPTIONS += ["--utime-quirk", "--rlimit-nofile", "-h", "--help", "--version"]
 
@@ -65,6 +65,7 @@ NOT_COUNTS = [*NOT_NUMBERS, "0", "4294967297"]
 for option, wrong_values in (
     ("--uid", NOT_IDS),
     ("--gid", NOT_IDS),
+    ("--allow-uid", NOT_IDS),
     ("--max-clients", NOT_COUNTS),
     ("--threads", NOT_COUNTS),
     ("--busy-poll", [*NOT_NUMBERS, "1001", "on"]),

@@ -12,7 +12,7 @@
 #include "config.h"
 #include "options.h"
 
-#define ARGUMENTS_MOST 12
+#define ARGUMENTS_MOST 80
 #define NOBODY         ((uid_t)-1)
 
 static struct options options;
@@ -96,6 +96,7 @@ static void defaults_are_as_documented(void **state)
 	assert_int_equal(options.max_clients, 256);
 	assert_int_equal(options.threads, 64);
 	assert_int_equal(options.busy_poll, UINT32_MAX);
+	assert_int_equal(options.allow_count, 0);
 	assert_int_equal(options.confinement.kind, SANDBOX_AUTO);
 	assert_int_equal(options.confinement.seccomp, SECCOMP_DEFAULT);
 	assert_false(idmap_exists(&options.confinement.idmap));
@@ -216,6 +217,38 @@ static void looking_is_automatic_off_or_a_time(void **state)
 	assert_int_equal(options.busy_poll, 1000);
 	for (size_t i = 0; i < COUNT(wrong); i++)
 		assert_usage("--busy-poll", COMPLETE, "--busy-poll", wrong[i]);
+}
+
+static void users_to_serve_are_a_list(void **state)
+{
+	(void)state;
+	assert_runs(COMPLETE, "--allow-uid", "root", "--allow-uid=1000", "--allow-uid", "4294967294");
+	assert_int_equal(options.allow_count, 3);
+	assert_int_equal(options.allow_uids[0], 0);
+	assert_int_equal(options.allow_uids[1], 1000);
+	assert_int_equal(options.allow_uids[2], 4294967294U);
+	assert_usage("--allow-uid 'no-such-user'", COMPLETE, "--allow-uid", "no-such-user");
+	assert_usage("--allow-uid '4294967295'", COMPLETE, "--allow-uid", "4294967295");
+	assert_usage("--allow-uid ''", COMPLETE, "--allow-uid", "");
+	assert_usage("--allow-uid '1,2'", COMPLETE, "--allow-uid", "1,2");
+}
+
+static void the_list_of_users_to_serve_has_an_end(void **state)
+{
+	char texts[ALLOWED_UIDS_MOST + 1][32];
+	const char *arguments[ALLOWED_UIDS_MOST + 6] = { COMPLETE };
+
+	(void)state;
+	for (int i = 0; i <= ALLOWED_UIDS_MOST; i++) {
+		snprintf(texts[i], sizeof texts[i], "--allow-uid=%d", i);
+		arguments[4 + i] = texts[i];
+	}
+	assert_int_equal(parse_list(arguments), OPTIONS_USAGE);
+	assert_non_null(strstr(err, "--allow-uid '64': at most 64"));
+	arguments[4 + ALLOWED_UIDS_MOST] = NULL;
+	assert_int_equal(parse_list(arguments), OPTIONS_RUN);
+	assert_int_equal(options.allow_count, ALLOWED_UIDS_MOST);
+	assert_int_equal(options.allow_uids[ALLOWED_UIDS_MOST - 1], ALLOWED_UIDS_MOST - 1);
 }
 
 static void what_guests_may_do_is_said_one_by_one(void **state)
@@ -357,7 +390,7 @@ static void what_is_no_option_is_named(void **state)
 static void an_option_without_its_argument_is_named(void **state)
 {
 	static const char *const long_names[] = { "--path", "--socket", "--fd", "--uid", "--gid", "--max-clients",
-		                                      "--threads", "--busy-poll", "--xattr-policy", "--rlimit-nofile" };
+		                                      "--threads", "--busy-poll", "--xattr-policy", "--rlimit-nofile", "--allow-uid" };
 	static const char *const short_names[] = { "-p", "-s", "-f", "-u", "-g" };
 
 	(void)state;
@@ -382,7 +415,7 @@ static void help_names_every_option(void **state)
 	static const char *const texts[] = { "-p, --path",     "-f, --fd",   "-s, --socket", "-u, --uid", "-g, --gid",
 		                                 "-n, --nodaemon", "-h, --help", "--version",    "--threads", "--max-clients",
 		                                 "--busy-poll",    "--readonly", "--no-devices", "--no-setid",
-		                                 "--xattr-policy", "--utime-quirk", "--rlimit-nofile" };
+		                                 "--xattr-policy", "--utime-quirk", "--rlimit-nofile", "--allow-uid" };
 
 	(void)state;
 	assert_int_equal(parse("-h"), OPTIONS_DONE);
@@ -441,6 +474,8 @@ int main(void)
 		cmocka_unit_test(users_and_groups_have_numbers),
 		cmocka_unit_test(counts_have_bounds),
 		cmocka_unit_test(looking_is_automatic_off_or_a_time),
+		cmocka_unit_test(users_to_serve_are_a_list),
+		cmocka_unit_test(the_list_of_users_to_serve_has_an_end),
 		cmocka_unit_test(what_guests_may_do_is_said_one_by_one),
 		cmocka_unit_test(attributes_are_the_hosts_all_or_none),
 		cmocka_unit_test(the_last_of_several_counts),
