@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 /* Places of a seed that are cut or changed, spread evenly over a longer one. */
-#define PLACES 400U
+#define PLACES 150U
 
 #pragma weak LLVMFuzzerInitialize
 
