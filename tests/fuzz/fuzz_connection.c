@@ -238,11 +238,11 @@ static void shrink_buffer(int socket, unsigned how)
 		FUZZ_CHECK(setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == 0);
 }
 
-static void begin(unsigned buffers, const uint8_t *stream, size_t size)
+static void begin(int file, unsigned buffers, const uint8_t *stream, size_t size)
 {
-	int fd = guest_begin(&guest, passed_file(), stream, size);
+	int fd = guest_begin(&guest, file, stream, size);
 
-	answers_begin(passed_file());
+	answers_begin(file);
 	log_capture_reset();
 	shrink_buffer(fd, buffers & 7);
 	shrink_buffer(guest.socket, buffers >> 3 & 7);
@@ -259,11 +259,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int file = passed_file(), before = next_descriptor();
 	size_t steps;
 
-	(void)file;
 	if (size < 2)
 		return 0;
 	steps = data[1] < size - 2 ? data[1] : size - 2;
-	begin(data[0], data + 2 + steps, size - 2 - steps);
+	begin(file, data[0], data + 2 + steps, size - 2 - steps);
 	for (size_t i = 0; i < steps; i++)
 		take_step(data[2 + i] % STEP_KINDS, data[2 + i] / STEP_KINDS);
 	part();

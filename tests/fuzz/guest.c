@@ -19,13 +19,14 @@ int guest_begin(struct guest *guest, int file, const uint8_t *stream, size_t siz
 	FUZZ_CHECK(fstat(file, &stat) == 0);
 	FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
 	guest->socket = ends[0];
+	guest->file = file;
 	guest->passed_dev = stat.st_dev;
 	guest->passed_ino = stat.st_ino;
 	guest->stream = stream;
 	guest->size = size;
 	guest->sent = guest->at = guest->replies = 0;
 	guest->hung_up = guest->deaf = guest->may_be_cut = guest->saw_reset = guest->known = false;
-	guest->failed_reply = -1;
+	guest->failures = 0;
 	guest->done = 0;
 	return ends[1];
 }
@@ -88,6 +89,15 @@ bool guest_deserves_end(const struct guest *guest)
 	}
 }
 
+/* Whether the reply that comes next is -EIO, from a helper that took over. */
+static bool is_failure(const struct guest *guest)
+{
+	for (unsigned i = 0; i < guest->failures; i++)
+		if (guest->failed_replies[i] == guest->replies)
+			return true;
+	return false;
+}
+
 /* The next reply, if one is due. */
 static void expect(struct guest *guest)
 {
@@ -96,7 +106,7 @@ static void expect(struct guest *guest)
 	if (guest->known || !guest_is_owed(guest))
 		return;
 	header_at(guest, guest->at, &type, &size);
-	if (guest->failed_reply == (long)guest->replies)
+	if (is_failure(guest))
 		answer_failure((enum proxyfs_op)type, -EIO, &guest->expected);
 	else
 		answer_to((enum proxyfs_op)type, guest->stream + guest->at + MODEL_HEADER, size, &guest->expected);
@@ -131,7 +141,7 @@ void guest_send(struct guest *guest, size_t size, bool with_descriptor)
 	if (guest->hung_up || guest->socket < 0 || data.iov_len == 0)
 		return;
 	if (with_descriptor) {
-		memcpy(CMSG_DATA(&control.header), &guest->socket, sizeof guest->socket);
+		memcpy(CMSG_DATA(&control.header), &guest->file, sizeof guest->file);
 		message.msg_control = &control;
 		message.msg_controllen = sizeof control;
 	}
@@ -169,7 +179,8 @@ void guest_sees_death(struct guest *guest, long reply, bool may_be_cut)
 	guest->may_be_cut |= may_be_cut;
 	if (reply < 0)
 		return;
-	guest->failed_reply = reply;
+	FUZZ_CHECK(guest->failures < GUEST_DEATHS_MAX);
+	guest->failed_replies[guest->failures++] = (unsigned)reply;
 	if (reply == (long)guest->replies && guest->done == 0)
 		guest->known = false;
 }

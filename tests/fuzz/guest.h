@@ -18,9 +18,12 @@ enum guest_sight {
 	GUEST_RESET,
 };
 
+#define GUEST_DEATHS_MAX 256U
+
 struct guest {
 	int socket; /* -1: closed */
-	dev_t passed_dev; /* what descriptors must lead to */
+	int file;   /* what all descriptors, in both directions, are copies of */
+	dev_t passed_dev;
 	ino_t passed_ino;
 
 	const uint8_t *stream; /* what it sends in all, and of this has sent */
@@ -32,7 +35,8 @@ struct guest {
 	bool deaf;    /* the other half closed: what it is owed it cannot read */
 	bool may_be_cut; /* the helper died at a moment when it cannot go on */
 	bool saw_reset; /* the kernel reports it once, to a send or a read, and an end of file ever after */
-	long failed_reply; /* the number of a reply that is -EIO instead, because the helper died; -1: none */
+	unsigned failed_replies[GUEST_DEATHS_MAX]; /* numbers of those that are -EIO instead, because the helper died */
+	unsigned failures;
 
 	struct answer expected; /* the reply that comes next, if there is one: `known` */
 	bool known;
