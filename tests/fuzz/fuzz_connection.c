@@ -194,7 +194,7 @@ static void part(void)
 {
 	settle();
 	if (!guest.deaf && connection.slot)
-		FUZZ_CHECK(!guest_is_owed(&guest) && guest.sent == guest.size);
+		FUZZ_CHECK(!guest_is_owed(&guest) && guest.sent == guest.size && !guest.sent_descriptor);
 	guest_hang_up(&guest);
 	settle();
 	if (guest.deaf)

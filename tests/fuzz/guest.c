@@ -25,7 +25,8 @@ int guest_begin(struct guest *guest, int file, const uint8_t *stream, size_t siz
 	guest->stream = stream;
 	guest->size = size;
 	guest->sent = guest->at = guest->replies = 0;
-	guest->hung_up = guest->deaf = guest->may_be_cut = guest->saw_reset = guest->known = false;
+	guest->hung_up = guest->deaf = guest->saw_reset = guest->known = false;
+	guest->sent_descriptor = guest->may_be_cut = false;
 	guest->failures = 0;
 	guest->done = 0;
 	return ends[1];
@@ -148,6 +149,8 @@ void guest_send(struct guest *guest, size_t size, bool with_descriptor)
 	sent = sendmsg(guest->socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent > 0) {
 		guest->sent += (size_t)sent;
+		guest->sent_descriptor |= with_descriptor;
+		guest->may_be_cut |= with_descriptor;
 	} else if (errno != EAGAIN && errno != ETOOMANYREFS) {
 		FUZZ_CHECK((errno == EPIPE || errno == ECONNRESET) && guest_deserves_end(guest));
 		guest->saw_reset |= errno == ECONNRESET;

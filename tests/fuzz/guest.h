@@ -33,7 +33,8 @@ struct guest {
 
 	bool hung_up; /* half closed */
 	bool deaf;    /* the other half closed: what it is owed it cannot read */
-	bool may_be_cut; /* the helper died at a moment when it cannot go on */
+	bool sent_descriptor; /* for which it is to be cut */
+	bool may_be_cut; /* for that, or because the helper died at a moment when it cannot go on */
 	bool saw_reset; /* the kernel reports it once, to a send or a read, and an end of file ever after */
 	unsigned failed_replies[GUEST_DEATHS_MAX]; /* numbers of those that are -EIO instead, because the helper died */
 	unsigned failures;
