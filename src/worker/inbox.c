@@ -117,8 +117,8 @@ void inbox_close_window(struct inbox *inbox, struct window *window)
 }
 
 /*
- * No message has a descriptor. As the queue is never emptied, it would hold one for as long as the connection lives; and
- * if that is the client's own end of it, that is for ever, whether the client has ended or not. So such a client is cut.
+ * No message has a descriptor. As the queue is never emptied, it would hold one for as long as the connection lives;
+ * and if that is the client's own end of it, that is for ever, whether the client has ended or not. So it is cut.
  */
 #define HOLDS_DESCRIPTOR (-EBADMSG)
 

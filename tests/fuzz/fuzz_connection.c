@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The state machine of a connection, with a client that sends anything in any pieces, reads or does not, and hangs up
- * when it likes, and with a helper that dies now and then between two turns and is replaced. guest.h says what must hold.
+ * when it likes, and with a helper that dies now and then between two turns and is replaced. guest.h says what must
+ * hold.
  *
  * An input: a byte for the sizes of the send buffers, a byte with the number of steps, the steps, and all the rest is
  * what the client sends. What the steps leave unsent, unserved or unread comes after them.
@@ -283,7 +284,7 @@ static const struct {
 	{ 0, { STEP(SEND_MUCH, 31), STEP(SERVE, 0), STEP(READ, 31) } },
 	{ 0, { STEP(SEND, 4), STEP(SERVE, 0), STEP(SEND, 8), STEP(SERVE, 0), STEP(SEND, 31), STEP(SERVE, 0) } },
 	{ 0, { STEP(SEND, 9), STEP(SERVE, 0), STEP(LEAVE_OR_TIDY, HANG_UP), STEP(SERVE, 0), STEP(READ, 4) } },
-	{ 0, { STEP(SEND_MUCH, 31), STEP(LEAVE_OR_TIDY, HANG_UP), STEP(SERVE_ONCE, 0), STEP(READ, 4), STEP(SERVE, 0) } },
+	{ 0, { STEP(SEND_MUCH, 31), STEP(LEAVE_OR_TIDY, HANG_UP), STEP(SERVE_ONCE, 0), STEP(READ, 4) } },
 	{ 0, { STEP(SEND_MUCH, 1), STEP(SERVE, 0), STEP(LEAVE_OR_TIDY, TIDY), STEP(DIE, 0), STEP(SEND_MUCH, 31) } },
 	{ 9, { STEP(SEND_MUCH, 31), STEP(SERVE, 0), STEP(DIE, 0), STEP(SERVE, 0), STEP(READ, 20), STEP(SERVE, 0) } },
 	{ 0, { STEP(SEND_DESCRIPTOR, 3), STEP(SERVE, 0), STEP(SEND_DESCRIPTOR, 31), STEP(SERVE, 0), STEP(SEND, 7) } },

@@ -4,8 +4,8 @@
  * tree that is the same at the beginning of each input. Held against the model are the forms and sizes of replies; what
  * they say is the integration tests' to judge.
  *
- * An input: requests, one after another, as on the wire. A type that is none stands for some other, and a size that goes
- * too far for what is left.
+ * An input: requests, one after another, as on the wire. A type that is none stands for some other, and a size that
+ * goes too far for what is left.
  */
 #include "fuzz.h"
 
@@ -52,8 +52,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static void save_input(void)
 {
-	if (saved >= 0)
-		FUZZ_CHECK(pwrite(saved, input, input_size, 0) == (ssize_t)input_size && !ftruncate(saved, (off_t)input_size));
+	if (saved < 0)
+		return;
+	FUZZ_CHECK(pwrite(saved, input, input_size, 0) == (ssize_t)input_size);
+	FUZZ_CHECK(!ftruncate(saved, (off_t)input_size));
 }
 
 static uint32_t u32_at(const uint8_t *bytes)

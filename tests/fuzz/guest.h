@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The client's end of a connection, and what the client is owed: exactly one reply, the right one, for each message that
- * it has sent whole, in their order, and then no end of file as long as anything else would be true: an end of file after
- * whole messages only, and only because the client hung up; a reset whenever something of it remains unanswered.
+ * The client's end of a connection, and what the client is owed: exactly one reply, the right one, for each message
+ * that it has sent whole, in their order; then an end of file after whole messages only, and only because the client
+ * hung up; a reset whenever anything of it remains unanswered.
  */
 #ifndef TESTS_FUZZ_GUEST_H
 #define TESTS_FUZZ_GUEST_H
@@ -63,7 +63,7 @@ bool guest_is_owed(const struct guest *guest);
 /* Whether the helper has a reason to end the connection. */
 bool guest_deserves_end(const struct guest *guest);
 
-/* The helper dies. If it owes reply number `reply`, of which nothing is sent, that will be a failure; -1: it does not. */
+/* The helper dies. Reply number `reply`, of which it has sent nothing, will be a failure; -1: it owes none. */
 void guest_sees_death(struct guest *guest, long reply, bool may_be_cut);
 
 #endif

@@ -10,14 +10,16 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-#define LONG_NAME "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+/* Three of them are longer than a name can be. */
+#define LONG_NAME "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
 
 const char *hostile_canary;
 
 /* What is in the export, what may come to be in it, and what leads out, as it is written or through a link. */
 static const char *const paths[] = {
 	"/", "//", "//.", "//..", "//file", "//dir", "//dir/file", "//dir/deep/er", "//dir/..", "//dir/../..", "//link",
-	"//out", "//out/secret", "//up", "//up/../canary/secret", "//fifo", "//socket", "//device", "//dangling", "//loop",
+	"//out", "//out/secret", "//up", "//up/../canary/secret", "//fifo", "//socket", "//device", "//dangling",
+	"//loop",
 	"//file/below", "//new-1", "//new-2", "//dir/new-1", "//dir/new-2", "//new-1/new-2", "/../canary/secret",
 	"/../../etc/passwd", "//../../../../../../etc/passwd", "/etc/passwd", "/proc/self/root/etc/passwd",
 	"/proc/1/root/etc/passwd", "/dev/null", "/sys", "../canary/secret", "canary", ".", "..", "", "file", "//file/",
@@ -30,12 +32,14 @@ static const char *const names[] = {
 };
 
 static const uint32_t flags[] = {
-	O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE, O_DIRECTORY, O_PATH, O_TMPFILE | O_RDWR, O_CREAT | O_RDWR, O_RDWR | O_TRUNC,
+	O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE, O_DIRECTORY, O_PATH, O_TMPFILE | O_RDWR, O_CREAT | O_RDWR,
+	O_RDWR | O_TRUNC,
 	O_CREAT | O_EXCL | O_WRONLY, O_NONBLOCK | O_RDWR, O_DIRECT, O_APPEND | O_WRONLY, O_NOATIME, UINT32_MAX,
 };
 
 static const uint32_t modes[] = {
-	0, 0644, 0755, 07777, S_IFREG | 0644, S_IFDIR | 0755, S_IFCHR | 0666, S_IFBLK | 0666, S_IFIFO | 0644, S_IFSOCK | 0644,
+	0, 0644, 0755, 07777, S_IFREG | 0644, S_IFDIR | 0755, S_IFCHR | 0666, S_IFBLK | 0666, S_IFIFO | 0644,
+	S_IFSOCK | 0644,
 	S_IFLNK | 0777, UINT32_MAX,
 };
 

@@ -64,9 +64,9 @@ def state(path):
     """All that a request may change; the time of the last access is no change."""
     seen = path.lstat()
     content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
-    attributes = {name: os.getxattr(path, name, follow_symlinks=False) for name in os.listxattr(path, follow_symlinks=False)}
-    times = (seen.st_mtime_ns, seen.st_ctime_ns)
-    return (seen.st_ino, seen.st_mode, seen.st_uid, seen.st_gid, seen.st_nlink, seen.st_size, times, content, attributes)
+    attributes = os.listxattr(path, follow_symlinks=False)
+    owner = (seen.st_mode, seen.st_uid, seen.st_gid)
+    return seen.st_ino, owner, seen.st_nlink, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, content, attributes
 
 
 def snapshot(canary):

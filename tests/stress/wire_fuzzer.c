@@ -100,11 +100,12 @@ static void print_outcome(const struct offender *offenders, const struct honest 
 		sum.cuts += offenders[i].cuts;
 		sum.ends += offenders[i].ends;
 	}
-	printf("seed %" PRIu64 ": %" PRIu64 " messages in %" PRIu64 " connections, %.1f s; %" PRIu64 " replies with %" PRIu64
-	       " descriptors read, %" PRIu64 " resets and %" PRIu64 " ends of file seen; honest rounds %" PRIu64 " and %" PRIu64
-	       "\n",
-	       seed, messages, sum.lives, seconds, sum.replies, sum.descriptors, sum.cuts, sum.ends, honest[0].rounds,
-	       honest[1].rounds);
+	printf("seed %" PRIu64 ": %" PRIu64 " messages in %" PRIu64 " connections, %.1f s; ", seed, messages, sum.lives,
+	       seconds);
+	printf("%" PRIu64 " replies with %" PRIu64 " descriptors read, %" PRIu64 " resets and %" PRIu64
+	       " ends of file; ",
+	       sum.replies, sum.descriptors, sum.cuts, sum.ends);
+	printf("honest rounds %" PRIu64 " and %" PRIu64 "\n", honest[0].rounds, honest[1].rounds);
 }
 
 int main(int argc, char **argv)
