@@ -76,6 +76,8 @@ static const struct {
 	{ "fcntl64", 1, UINT32_MAX, F_SETFL },
 	{ "fcntl64", 1, UINT32_MAX, F_SETFD },
 	{ "setsockopt", 2, UINT32_MAX, SO_PEEK_OFF },
+	{ "setsockopt", 2, UINT32_MAX, SO_PASSCRED },
+	{ "setsockopt", 2, UINT32_MAX, SO_PASSSEC },
 	{ "getsockopt", 2, UINT32_MAX, SO_PEEK_OFF },
 
 	/* no code is made at run time, and no process: clone3(2) cannot be looked into, see below */

@@ -207,17 +207,29 @@ def test_client_that_takes_no_descriptors_and_leaves(unchanged_descriptors, help
         assert_alive(client)
 
 
-def test_descriptors_sent_to_the_helper_are_not_kept(unchanged_descriptors, helper):
+def test_descriptor_sent_to_the_helper_is_cut_and_not_kept(unchanged_descriptors, helper):
     """The other end of a pipe whose writing end was sent along reaches its end of file: nobody holds it."""
     reader, writer = os.pipe()
     with helper.connect() as client, helper.connect() as split:
         whole = request(Op.LSTAT, path="//file")
         socket.send_fds(client.sock, [whole], [writer] * 50)
-        assert len(client.recv_data()) == 116
-        socket.send_fds(split.sock, [whole[:5]], [writer])
-        socket.send_fds(split.sock, [whole[5:]], [writer])
-        assert len(split.recv_data()) == 116
+        with pytest.raises(ConnectionResetError):
+            client.recv_data()
+        split.send_raw(whole[:-1])
+        socket.send_fds(split.sock, [whole[-1:]], [writer])
+        with pytest.raises(ConnectionResetError):
+            split.recv_data()
         os.close(writer)
         assert select.select([reader], [], [], 10)[0]
         assert os.read(reader, 1) == b""
     os.close(reader)
+    assert "it sent a descriptor" in helper.log()
+
+
+def test_own_socket_sent_to_the_helper_does_not_outlive_its_client(unchanged_descriptors, helper):
+    """In a queue that is never emptied, it would keep the connection open after everybody has closed it."""
+    whole = request(Op.LSTAT, path="//file")
+    for _ in range(20):
+        with helper.connect() as offender:
+            offender.send_raw(whole[:-1])
+            socket.send_fds(offender.sock, [whole[-1:]], [offender.sock.fileno()])
