@@ -12,8 +12,8 @@
  * reactor its epoll instance, libevent's pair for signals, an eventfd, and what one request opens.
  */
 #define OWN         24U
-#define PER_CLIENT  1U
-#define PER_REACTOR 7U
+#define PER_CLIENT  1UL
+#define PER_REACTOR 7UL
 
 /* To what the command line says. Only root of the initial user namespace may go above the hard limit. */
 static int set_descriptors(unsigned count)
