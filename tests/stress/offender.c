@@ -219,6 +219,8 @@ static bool flush(struct life *life)
 			done += (size_t)sent;
 			life->sent += (size_t)sent;
 			life->passed_descriptor |= passes;
+		} else if (errno == EPERM && passes) {
+			continue; /* Linux 6.16: the helper has had the kernel forbid it */
 		} else if (errno == EAGAIN || errno == ETOOMANYREFS) {
 			if (!make_room(life))
 				return false;
