@@ -27,6 +27,8 @@ struct options {
 	unsigned threads;        /* reactors at most */
 	uint32_t busy_poll;      /* microseconds; UINT32_MAX: auto */
 	struct confinement confinement;
+	unsigned crash_count;    /* a worker that dies more often than this */
+	unsigned crash_seconds;  /* within such a time is not replaced any more */
 	struct policy policy;    /* what guests may do */
 	unsigned rlimit_nofile;  /* 0: as many as the hard limit allows */
 };

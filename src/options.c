@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <pwd.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@
 #define DEFAULT_THREADS     64
 #define MOST_THREADS        4096
 #define MOST_BUSY_POLL      1000 /* us */
+#define MOST_CRASHES        1000
+#define MOST_CRASH_SECONDS  86400
 #define MOST_DESCRIPTORS    INT_MAX
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -39,6 +42,7 @@ enum long_option {
 	OPTION_XATTR_POLICY,
 	OPTION_UTIME_QUIRK,
 	OPTION_RLIMIT_NOFILE,
+	OPTION_CRASH_LIMIT,
 };
 
 static const char short_options[] = "p:f:s:u:g:nh";
@@ -63,6 +67,7 @@ static const struct option long_options[] = {
 	{ "xattr-policy", required_argument, NULL, OPTION_XATTR_POLICY },
 	{ "utime-quirk", no_argument, NULL, OPTION_UTIME_QUIRK },
 	{ "rlimit-nofile", required_argument, NULL, OPTION_RLIMIT_NOFILE },
+	{ "crash-limit", required_argument, NULL, OPTION_CRASH_LIMIT },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -101,6 +106,8 @@ static const char help[] =
 	"      --rlimit-nofile COUNT\n"
 	"                           open at most so many files in each process, instead of\n"
 	"                           as many as the hard limit allows\n"
+	"      --crash-limit COUNT/SECONDS  replace a worker that dies, so often in such a time\n"
+	"                           at most (10/60)\n"
 	"  -h, --help               print this and exit\n"
 	"      --version            print the version and exit\n"
 	"\n"
@@ -194,6 +201,22 @@ static enum options_result parse_busy_poll(const char *text, uint32_t *limit)
 		*limit = (uint32_t)number;
 	else
 		return wrong("--busy-poll '%s': give auto, off, or microseconds, at most %d", text, MOST_BUSY_POLL);
+	return OPTIONS_RUN;
+}
+
+/* COUNT/SECONDS */
+static enum options_result parse_crash_limit(const char *text, struct options *options)
+{
+	const char *slash = strchr(text, '/');
+	unsigned long count = 0, seconds = 0;
+	char first[8] = "";
+
+	if (slash && slash - text < (ptrdiff_t)sizeof first)
+		memcpy(first, text, (size_t)(slash - text));
+	if (!parse_number(first, 0, MOST_CRASHES, &count) || !parse_number(slash + 1, 1, MOST_CRASH_SECONDS, &seconds))
+		return wrong("--crash-limit '%s': give COUNT/SECONDS, at most %d/%d", text, MOST_CRASHES, MOST_CRASH_SECONDS);
+	options->crash_count = (unsigned)count;
+	options->crash_seconds = (unsigned)seconds;
 	return OPTIONS_RUN;
 }
 
@@ -315,6 +338,8 @@ static enum options_result parse_one(int option, const char *argument, struct op
 		return parse_count("--threads", argument, MOST_THREADS, &options->threads);
 	case OPTION_BUSY_POLL:
 		return parse_busy_poll(argument, &options->busy_poll);
+	case OPTION_CRASH_LIMIT:
+		return parse_crash_limit(argument, options);
 	case OPTION_SANDBOX:
 		return parse_sandbox(argument, &options->confinement.kind);
 	case OPTION_SECCOMP:
@@ -375,6 +400,8 @@ enum options_result options_parse(int count, char **arguments, struct options *o
 		.max_clients = DEFAULT_MAX_CLIENTS,
 		.threads = DEFAULT_THREADS,
 		.busy_poll = UINT32_MAX,
+		.crash_count = 10,
+		.crash_seconds = 60,
 		.confinement = { .seccomp = SECCOMP_DEFAULT },
 	};
 	optind = 0; /* glibc's word for starting anew */

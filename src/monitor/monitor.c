@@ -44,9 +44,12 @@ static const struct timeval settle_time = { .tv_usec = 400000 };
 
 static const char not_allowed[] = "its user is not among those of --allow-uid";
 
-/* A worker that dies more often than this is not replaced any more. */
-#define CRASHES_MOST    10
-#define CRASHES_SECONDS 60
+/*
+ * Before a worker is replaced that was a replacement itself: what kills one after another, as a lack of memory may, is
+ * not to keep the machine busy. Doubled each time.
+ */
+#define BACKOFF_FIRST_US 10000U
+#define BACKOFF_MOST_US  1000000U
 
 struct monitor {
 	const struct options *options;
@@ -69,6 +72,7 @@ struct monitor {
 	struct custody custody;
 	struct worker_process worker;
 	struct event *terminate, *interrupt, *hangup, *deadline;
+	struct event *replace;   /* timer: start a worker in a dead one's place */
 	unsigned crashes;
 	time_t first_crash;
 };
@@ -85,6 +89,9 @@ static void fail(struct monitor *monitor)
 }
 
 /* --- stopping ------------------------------------------------------------------------------------------------ */
+
+static void part_from_worker(struct monitor *monitor);
+static void settle(struct monitor *monitor);
 
 /* With a worker on its way, on_ready() goes on from here. */
 static void stop(struct monitor *monitor)
@@ -104,6 +111,8 @@ static void stop(struct monitor *monitor)
 	evtimer_add(monitor->deadline, &stop_time);
 	if (monitor->worker.ready)
 		worker_process_stop(&monitor->worker);
+	else if (evtimer_pending(monitor->replace, NULL))
+		settle(monitor);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *argument)
@@ -115,9 +124,6 @@ static void on_signal(evutil_socket_t number, short what, void *argument)
 		log_info("%s: stopping", strsignal(number));
 	stop(monitor);
 }
-
-static void part_from_worker(struct monitor *monitor);
-static void settle(struct monitor *monitor);
 
 static void on_deadline(evutil_socket_t fd, short what, void *argument)
 {
@@ -227,11 +233,11 @@ static bool crashes_too_often(struct monitor *monitor)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (monitor->crashes == 0 || now.tv_sec - monitor->first_crash > CRASHES_SECONDS) {
+	if (monitor->crashes == 0 || now.tv_sec - monitor->first_crash > (time_t)monitor->options->crash_seconds) {
 		monitor->crashes = 0;
 		monitor->first_crash = now.tv_sec;
 	}
-	return ++monitor->crashes > CRASHES_MOST;
+	return ++monitor->crashes > monitor->options->crash_count;
 }
 
 static int start_worker(struct monitor *monitor);
@@ -250,6 +256,7 @@ static void part_from_worker(struct monitor *monitor)
  */
 static void settle(struct monitor *monitor)
 {
+	evtimer_del(monitor->replace);
 	if (monitor->settling || monitor->custody.count == 0 || start_worker(monitor)) {
 		end_loop(monitor);
 		return;
@@ -258,18 +265,36 @@ static void settle(struct monitor *monitor)
 	evtimer_add(monitor->deadline, &settle_time);
 }
 
+/* Microseconds; less than a second, which timeval counts apart. */
+static suseconds_t backoff(unsigned crashes)
+{
+	unsigned pause = 0;
+
+	for (; crashes > 1; crashes--)
+		pause = pause == 0 ? BACKOFF_FIRST_US : 2 * pause < BACKOFF_MOST_US ? 2 * pause : BACKOFF_MOST_US - 1;
+	return (suseconds_t)pause;
+}
+
 static void replace_worker(struct monitor *monitor)
 {
 	if (crashes_too_often(monitor)) {
-		log_error("the worker has died %d times in %d seconds; giving up", CRASHES_MOST + 1, CRASHES_SECONDS);
+		log_error("the worker has died %u times in %u seconds (--crash-limit); giving up", monitor->crashes,
+		          monitor->options->crash_seconds);
 		monitor->status = EXIT_FAILURE;
 		stop(monitor);
 		settle(monitor);
 		return;
 	}
 	log_warning("starting another worker for %u clients", monitor->custody.count);
-	if (start_worker(monitor))
-		fail(monitor);
+	evtimer_add(monitor->replace, &(struct timeval){ .tv_usec = backoff(monitor->crashes) });
+}
+
+static void on_replace(evutil_socket_t fd, short what, void *argument)
+{
+	(void)fd;
+	(void)what;
+	if (start_worker(argument))
+		fail(argument);
 }
 
 static void on_gone(void *context)
@@ -366,7 +391,8 @@ static int watch_signals(struct monitor *monitor)
 	monitor->interrupt = evsignal_new(monitor->base, SIGINT, on_signal, monitor);
 	monitor->hangup = evsignal_new(monitor->base, SIGHUP, on_signal, monitor);
 	monitor->deadline = evtimer_new(monitor->base, on_deadline, monitor);
-	if (!monitor->terminate || !monitor->interrupt || !monitor->hangup || !monitor->deadline ||
+	monitor->replace = evtimer_new(monitor->base, on_replace, monitor);
+	if (!monitor->terminate || !monitor->interrupt || !monitor->hangup || !monitor->deadline || !monitor->replace ||
 	    event_add(monitor->terminate, NULL) || event_add(monitor->interrupt, NULL))
 		return -ENOMEM;
 	return is_ignored(SIGHUP) || !event_add(monitor->hangup, NULL) ? 0 : -ENOMEM;
@@ -435,6 +461,7 @@ static void finish(struct monitor *monitor)
 	free_event(monitor->interrupt);
 	free_event(monitor->hangup);
 	free_event(monitor->deadline);
+	free_event(monitor->replace);
 	if (monitor->base)
 		event_base_free(monitor->base);
 	descriptor_close(&monitor->bound_fd);

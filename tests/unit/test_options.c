@@ -106,6 +106,8 @@ static void defaults_are_as_documented(void **state)
 	assert_false(options.policy.utime_quirk);
 	assert_int_equal(options.policy.xattrs, XATTR_POLICY_HOST);
 	assert_int_equal(options.rlimit_nofile, 0);
+	assert_int_equal(options.crash_count, 10);
+	assert_int_equal(options.crash_seconds, 60);
 }
 
 static void every_option_has_a_short_form(void **state)
@@ -436,6 +438,19 @@ static void version_names_the_program(void **state)
 	assert_in_range(out[strlen(texts[0])], '0', '9');
 }
 
+static void a_crash_limit_has_two_numbers(void **state)
+{
+	(void)state;
+	assert_runs(COMPLETE, "--crash-limit", "0/1");
+	assert_int_equal(options.crash_count, 0);
+	assert_int_equal(options.crash_seconds, 1);
+	assert_runs(COMPLETE, "--crash-limit=1000/86400");
+	assert_int_equal(options.crash_count, 1000);
+	assert_int_equal(options.crash_seconds, 86400);
+	assert_usage("COUNT/SECONDS", COMPLETE, "--crash-limit=60");
+	assert_usage("COUNT/SECONDS", COMPLETE, "--crash-limit=10/");
+}
+
 static void confinement_is_chosen_by_words(void **state)
 {
 	(void)state;
@@ -490,6 +505,7 @@ int main(void)
 		cmocka_unit_test(an_option_without_its_argument_is_named),
 		cmocka_unit_test(help_names_every_option),
 		cmocka_unit_test(version_names_the_program),
+		cmocka_unit_test(a_crash_limit_has_two_numbers),
 		cmocka_unit_test(confinement_is_chosen_by_words),
 		cmocka_unit_test(ids_are_mapped_whole_and_in_a_namespace),
 	};
