@@ -18,6 +18,7 @@ struct options {
 	int fd;                  /* a connected or a listening socket, or -1: socket is given */
 	uid_t uid;               /* owner of the named socket, (uid_t)-1: whoever runs the helper */
 	gid_t gid;
+	const char *control;     /* name of the control socket, or NULL */
 	bool foreground;         /* --nodaemon */
 	unsigned max_clients;
 	unsigned threads;        /* reactors at most */

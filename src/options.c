@@ -26,6 +26,7 @@
 enum long_option {
 	OPTION_VERSION = 256,
 	OPTION_MAX_CLIENTS,
+	OPTION_CONTROL,
 	OPTION_THREADS,
 	OPTION_BUSY_POLL,
 	OPTION_SANDBOX,
@@ -47,6 +48,7 @@ static const struct option long_options[] = {
 	{ "uid", required_argument, NULL, 'u' },
 	{ "gid", required_argument, NULL, 'g' },
 	{ "nodaemon", no_argument, NULL, 'n' },
+	{ "control", required_argument, NULL, OPTION_CONTROL },
 	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
 	{ "busy-poll", required_argument, NULL, OPTION_BUSY_POLL },
@@ -75,6 +77,7 @@ static const char help[] =
 	"  -u, --uid USER           owner of the named socket, name or number\n"
 	"  -g, --gid GROUP          group of the named socket, name or number\n"
 	"  -n, --nodaemon           stay in the foreground, log to stderr\n"
+	"      --control NAME       create a socket for virtfs-proxyctl, root's alone\n"
 	"      --max-clients COUNT  serve at most so many connections at once (256)\n"
 	"      --threads COUNT      run at most so many requests at once (64)\n"
 	"      --busy-poll HOW      look for a client's next request before sleeping: auto\n"
@@ -286,6 +289,9 @@ static enum options_result parse_one(int option, const char *argument, struct op
 	case 'n':
 		options->foreground = true;
 		return OPTIONS_RUN;
+	case OPTION_CONTROL:
+		options->control = argument;
+		return OPTIONS_RUN;
 	case OPTION_MAX_CLIENTS:
 		return parse_count("--max-clients", argument, MOST_CLIENTS, &options->max_clients);
 	case OPTION_THREADS:
@@ -331,6 +337,11 @@ static enum options_result check(const struct options *options)
 	if (options->socket && strlen(options->socket) > longest)
 		return wrong("--socket: the name has %zu bytes, and QEMU could connect to one of at most %zu",
 		             strlen(options->socket), longest);
+	if (options->control && strlen(options->control) > longest)
+		return wrong("--control: the name has %zu bytes, and a socket's has at most %zu", strlen(options->control),
+		             longest);
+	if (options->control && options->socket && !strcmp(options->control, options->socket))
+		return wrong("--control and --socket are two sockets: give them different names");
 	if (idmap_fault)
 		return wrong("--idmap: %s", idmap_fault);
 	if (idmap_exists(&options->confinement.idmap) && options->confinement.kind == SANDBOX_CHROOT)

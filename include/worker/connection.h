@@ -29,6 +29,7 @@ struct connection_room {
 struct connection {
 	int fd;
 	struct slot *slot; /* NULL: there never was a connection here */
+	struct ledger *ledger; /* where its requests are counted, set after connection_init() or _adopt(); NULL: nowhere */
 	struct inbox inbox;
 	struct outbox outbox;
 };

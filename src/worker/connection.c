@@ -49,8 +49,15 @@ void connection_tidy(struct connection *connection)
 	note_position(connection, 0);
 }
 
-static void note_request(struct slot *slot, int32_t status)
+_Static_assert(LEDGER_FIRST_OP == PROXYFS_OPEN && LEDGER_OPS == PROXYFS_OP_END - PROXYFS_OPEN, "the ledger's rows");
+
+/* Before the reply goes: who has that finds itself counted. */
+static void note_request(const struct connection *connection, int32_t status)
 {
+	struct slot *slot = connection->slot;
+
+	if (connection->ledger)
+		ledger_note(connection->ledger, slot_load(slot->op), status, scoreboard_now() - slot_load(slot->since));
 	slot_store(slot->requests, slot_load(slot->requests) + 1);
 	if (status)
 		slot_store(slot->errors, slot_load(slot->errors) + 1);
@@ -68,6 +75,7 @@ static bool execute(struct connection *connection, const struct message *message
 	note_position(connection, message->fresh);
 	slot_store(slot->partly, 0);
 	slot->sending.msg_len = 0;
+	room->dispatch.ledger = connection->ledger;
 	slot_set_phase(slot, SLOT_EXECUTING);
 	if (room->let_go)
 		room->let_go(room->context);
@@ -135,7 +143,7 @@ static enum connection_state serve_one(struct connection *connection, struct con
 
 	if (!execute(connection, &message, room))
 		return CONNECTION_ABANDONED;
-	note_request(connection->slot, room->reply.status);
+	note_request(connection, room->reply.status);
 	result = connection_reply(connection, (enum proxyfs_op)message.header.type, &room->reply);
 	inbox_done(&connection->inbox, &room->window, &message);
 	note_position(connection, 0);

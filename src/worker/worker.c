@@ -110,6 +110,7 @@ static void take_connection(struct worker *worker, uint32_t index, int fd)
 		client_report_end(worker->setup->channel, slot);
 		return;
 	}
+	client->connection.ledger = &worker->setup->scoreboard.ledgers[index];
 	give_to_reactor(worker, client, state);
 }
 
@@ -303,6 +304,7 @@ static int shed_monitor(struct worker_setup *setup)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);
 	prctl(PR_SET_NAME, "vph-worker");
