@@ -19,6 +19,7 @@ struct options {
 	uid_t uid;               /* owner of the named socket, (uid_t)-1: whoever runs the helper */
 	gid_t gid;
 	const char *control;     /* name of the control socket, or NULL */
+	int log_level;           /* a priority of syslog(3) */
 	bool foreground;         /* --nodaemon */
 	unsigned max_clients;
 	unsigned threads;        /* reactors at most */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <syslog.h>
 
 #include "config.h"
 
@@ -25,6 +26,7 @@
 
 enum long_option {
 	OPTION_VERSION = 256,
+	OPTION_LOG_LEVEL,
 	OPTION_MAX_CLIENTS,
 	OPTION_CONTROL,
 	OPTION_THREADS,
@@ -49,6 +51,7 @@ static const struct option long_options[] = {
 	{ "gid", required_argument, NULL, 'g' },
 	{ "nodaemon", no_argument, NULL, 'n' },
 	{ "control", required_argument, NULL, OPTION_CONTROL },
+	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
 	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
 	{ "busy-poll", required_argument, NULL, OPTION_BUSY_POLL },
@@ -78,6 +81,8 @@ static const char help[] =
 	"  -g, --gid GROUP          group of the named socket, name or number\n"
 	"  -n, --nodaemon           stay in the foreground, log to stderr\n"
 	"      --control NAME       create a socket for virtfs-proxyctl, root's alone\n"
+	"      --log-level LEVEL    how much to log: error, warn, info (if not given), or debug,\n"
+	"                           which is each request\n"
 	"      --max-clients COUNT  serve at most so many connections at once (256)\n"
 	"      --threads COUNT      run at most so many requests at once (64)\n"
 	"      --busy-poll HOW      look for a client's next request before sleeping: auto\n"
@@ -212,6 +217,18 @@ static enum options_result parse_seccomp(const char *text, enum seccomp_mode *mo
 	return OPTIONS_RUN;
 }
 
+static enum options_result parse_log_level(const char *text, int *level)
+{
+	static const char *const words[] = { "error", "warn", "info", "debug" };
+	static const int levels[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+	unsigned place;
+
+	if (!parse_word(text, words, COUNT(words), &place))
+		return wrong("--log-level '%s': give error, warn, info or debug", text);
+	*level = levels[place];
+	return OPTIONS_RUN;
+}
+
 static enum options_result parse_idmap(const char *text, struct idmap *map)
 {
 	const char *what = idmap_parse(map, text);
@@ -292,6 +309,8 @@ static enum options_result parse_one(int option, const char *argument, struct op
 	case OPTION_CONTROL:
 		options->control = argument;
 		return OPTIONS_RUN;
+	case OPTION_LOG_LEVEL:
+		return parse_log_level(argument, &options->log_level);
 	case OPTION_MAX_CLIENTS:
 		return parse_count("--max-clients", argument, MOST_CLIENTS, &options->max_clients);
 	case OPTION_THREADS:
@@ -361,6 +380,7 @@ enum options_result options_parse(int count, char **arguments, struct options *o
 		.max_clients = DEFAULT_MAX_CLIENTS,
 		.threads = DEFAULT_THREADS,
 		.busy_poll = UINT32_MAX,
+		.log_level = LOG_INFO,
 		.confinement = { .seccomp = SECCOMP_DEFAULT },
 	};
 	optind = 0; /* glibc's word for starting anew */

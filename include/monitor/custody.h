@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "common/ration.h"
 #include "common/scoreboard.h"
 
 #define CUSTODY_PROGRAM_SIZE 64 /* bytes of the name of a client's program, escaped, with the terminating NUL */
@@ -28,6 +29,7 @@ struct custody {
 	bool *handed;   /* for each slot: the worker that is there now has it */
 	struct client_identity *clients; /* for each slot */
 	struct tally gone[LEDGER_OPS];   /* what those that are gone asked for */
+	struct ration lines;             /* of the log, about them */
 	uint64_t admitted;               /* that there ever were */
 	uint32_t count;                  /* slots in use */
 };

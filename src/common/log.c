@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/log.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PROGRAM "virtfs-proxy-helper"
 
+int log_level = LOG_INFO;
+
 static enum log_sink sink = LOG_TO_STDERR;
+static _Atomic unsigned long dropped; /* lines that the pipe had no room for */
 
 void log_open(enum log_sink to)
 {
@@ -17,25 +25,56 @@ void log_open(enum log_sink to)
 		openlog(PROGRAM, LOG_PID | LOG_NDELAY, LOG_DAEMON);
 }
 
-/* One write(2) a line, so that lines of several threads and processes do not mix. A log that is full is not waited for. */
-static void write_line(const char *prefix, const char *text)
+enum log_sink log_find_stderr(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat stat;
+	char end;
+
+	if (!stream || sscanf(stream, "%llu:%llu%c", &device, &inode, &end) != 2 || fstat(STDERR_FILENO, &stat))
+		return LOG_TO_STDERR;
+	return stat.st_dev == device && stat.st_ino == inode ? LOG_TO_JOURNAL : LOG_TO_STDERR;
+}
+
+/*
+ * One write(2) a line, so that lines of several threads and processes do not mix. A log that is full is not waited for:
+ * false if nothing was written for that.
+ */
+static bool write_line(const char *prefix, const char *text)
 {
 	char line[LOG_LINE_MAX];
 	int size = snprintf(line, sizeof line, "%s%s\n", prefix, text);
-	ssize_t written;
 
 	if (size >= (int)sizeof line) {
 		size = sizeof line;
 		line[sizeof line - 1] = '\n';
 	}
-	written = write(STDERR_FILENO, line, (size_t)size);
-	(void)written;
+	return write(STDERR_FILENO, line, (size_t)size) >= 0 || errno != EAGAIN;
+}
+
+static void write_with_priority(int priority, const char *text)
+{
+	char prefix[] = { '<', (char)('0' + priority), '>', '\0' };
+
+	if (!write_line(prefix, text))
+		atomic_fetch_add(&dropped, 1);
+}
+
+void log_tell_dropped(void)
+{
+	unsigned long count = atomic_load(&dropped) ? atomic_exchange(&dropped, 0) : 0;
+	char text[96];
+
+	if (count == 0)
+		return;
+	snprintf(text, sizeof text, "%lu lines of the worker's log were left out: they came too fast", count);
+	if (!write_line("<4>", text))
+		atomic_fetch_add(&dropped, count);
 }
 
 static void write_text(int priority, char *text)
 {
-	char prefix[] = "<0>";
-
 	for (char *at = text; *at; at++)
 		if ((unsigned char)*at < ' ' || *at == 0x7f)
 			*at = '?';
@@ -47,9 +86,12 @@ static void write_text(int priority, char *text)
 	case LOG_TO_SYSLOG:
 		syslog(priority, "%s", text);
 		break;
+	case LOG_TO_JOURNAL:
+		write_with_priority(priority, text);
+		break;
 	case LOG_TO_MONITOR:
-		prefix[1] = (char)('0' + priority);
-		write_line(prefix, text);
+		log_tell_dropped();
+		write_with_priority(priority, text);
 		break;
 	}
 }
@@ -59,6 +101,8 @@ void log_write(int priority, const char *format, ...)
 	char text[LOG_LINE_MAX];
 	va_list arguments;
 
+	if (priority > log_level)
+		return;
 	va_start(arguments, format);
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
@@ -75,6 +119,8 @@ void log_relay(const char *line)
 		priority = line[1] - '0';
 		line += 3;
 	}
+	if (priority > log_level)
+		return;
 	snprintf(text, sizeof text, "%s", line);
 	write_text(priority, text);
 }

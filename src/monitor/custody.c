@@ -16,6 +16,10 @@
 
 #define COMM_SIZE 32 /* of a process's name, proc_pid_comm(5), with some to spare */
 
+/* For twice as many clients as there are by default, at once; then one a second. */
+#define LINES_AT_ONCE  1024
+#define LINES_INTERVAL 1000000000U
+
 int custody_create(struct custody *custody, uint32_t most)
 {
 	int error = scoreboard_create(&custody->scoreboard, most);
@@ -23,6 +27,7 @@ int custody_create(struct custody *custody, uint32_t most)
 	if (error)
 		return error;
 	custody->count = 0;
+	custody->lines = (struct ration){ .burst = LINES_AT_ONCE, .interval = LINES_INTERVAL };
 	custody->copies = malloc(most * sizeof *custody->copies);
 	custody->handed = calloc(most, sizeof *custody->handed);
 	custody->clients = calloc(most, sizeof *custody->clients);
@@ -30,6 +35,19 @@ int custody_create(struct custody *custody, uint32_t most)
 		return -ENOMEM;
 	memset(custody->copies, -1, most * sizeof *custody->copies);
 	return 0;
+}
+
+/* Each client's coming and going is told, but for one that does nothing else. */
+static bool may_log(struct custody *custody)
+{
+	uint64_t left_out;
+
+	if (!ration_take(&custody->lines, scoreboard_now()))
+		return false;
+	left_out = ration_left_out(&custody->lines);
+	if (left_out > 0)
+		log_info("%" PRIu64 " lines of clients that came or went were left out", left_out);
+	return true;
 }
 
 /* The name of the client's program, which is whatever the program likes. */
@@ -81,7 +99,8 @@ static void introduce(struct custody *custody, uint32_t index, int fd)
 	slot->pid = client->pid;
 	slot->uid = client->uid;
 	slot->gid = client->gid;
-	log_info("client pid %d (%s), uid %u: connected", (int)client->pid, client->program, (unsigned)client->uid);
+	if (may_log(custody))
+		log_info("client pid %d (%s), uid %u: connected", (int)client->pid, client->program, (unsigned)client->uid);
 }
 
 int custody_admit(struct custody *custody, int fd)
@@ -118,9 +137,10 @@ static void close_account(struct custody *custody, uint32_t index)
 	const struct client_identity *client = &custody->clients[index];
 	const struct slot *slot = &custody->scoreboard.slots[index];
 
-	log_info("client pid %d (%s), uid %u: gone after %" PRIu64 " requests, %" PRIu64 " of them failed",
-	         (int)client->pid, client->program, (unsigned)client->uid, slot_load(slot->requests),
-	         slot_load(slot->errors));
+	if (may_log(custody))
+		log_info("client pid %d (%s), uid %u: gone after %" PRIu64 " requests, %" PRIu64 " of them failed",
+		         (int)client->pid, client->program, (unsigned)client->uid, slot_load(slot->requests),
+		         slot_load(slot->errors));
 	for (unsigned i = 0; i < LEDGER_OPS; i++)
 		tally_add(&custody->gone[i], &custody->scoreboard.ledgers[index].rows[i]);
 }

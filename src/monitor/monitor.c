@@ -491,6 +491,8 @@ int monitor_main(const struct options *options)
 	};
 	int error = shed_launcher(options);
 
+	log_level = options->log_level;
+	log_open(log_find_stderr());
 	if (!error && !options->foreground)
 		error = daemon_fork(&monitor.daemon_fd);
 	if (error) {

@@ -50,6 +50,8 @@ struct worker {
 
 static _Noreturn void leave(const struct worker *worker, int status)
 {
+	connection_log_left_out();
+	log_tell_dropped();
 	/* Threads that hang in the kernel may keep the process, and with it this socket, for long after the exit. */
 	close(worker->setup->channel);
 	_exit(status);
