@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The log. The monitor writes it to stderr or, once it is a daemon, to syslog; the worker has neither and writes
- * lines with their priority to a pipe, whose other end the monitor reads.
+ * lines with their priority to a pipe, whose other end the monitor reads. Neither waits for a stderr that is full: lines
+ * are left out then, and counted.
  */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
@@ -15,7 +16,7 @@ enum log_sink {
 	LOG_TO_STDERR, /* "virtfs-proxy-helper: text" */
 	LOG_TO_JOURNAL, /* "<N>text" on stderr, sd-daemon(3) */
 	LOG_TO_SYSLOG, /* as a daemon */
-	LOG_TO_MONITOR, /* "<N>text" on stderr, which is the pipe; never blocks, drops and counts instead */
+	LOG_TO_MONITOR, /* "<N>text" on stderr, which is the pipe */
 };
 
 /* The least urgent priority of syslog(3) that is written: LOG_INFO at first. */
@@ -26,7 +27,7 @@ void log_open(enum log_sink sink);
 /* What stderr is: LOG_TO_JOURNAL if it leads there, as $JOURNAL_STREAM tells (systemd.exec(5)), or LOG_TO_STDERR. */
 enum log_sink log_find_stderr(void);
 
-/* Says how many lines LOG_TO_MONITOR has dropped, if there were some that it has not said yet. */
+/* Says how many lines were left out, if there were some that it has not said yet. */
 void log_tell_dropped(void);
 
 /* `priority` is one of syslog(3). Control characters are replaced: texts may hold what a guest sent. */

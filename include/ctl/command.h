@@ -33,6 +33,7 @@ struct command_line {
 	int count;    /* words[0] is the command's name; once the options are read, words[0] is the first argument */
 	char **words;
 	bool json;
+	bool begun;   /* options have been read */
 	enum command_status status;
 };
 

@@ -12,7 +12,6 @@
 #include <event2/event.h>
 #include <stdbool.h>
 
-#include "monitor/listener.h"
 #include "monitor/name.h"
 #include "monitor/status.h"
 
@@ -34,7 +33,8 @@ struct control {
 	struct event_base *base;
 	struct socket_name name;
 	bool named;
-	struct listener listener;
+	int listener;
+	struct event *accept, *resume; /* somebody is there; time to look again after a failure */
 	struct control_session sessions[CONTROL_SESSIONS_MOST];
 	unsigned count; /* of sessions */
 	void (*describe)(void *context, struct status *status);
@@ -51,7 +51,7 @@ int control_open(struct control *control, const char *path, int *fd);
 int control_start(struct control *control, struct event_base *base, int fd,
                   void (*describe)(void *context, struct status *status), void *context);
 
-/* Removes the name and ends all sessions. A control that was never opened must be zero. */
+/* Removes the name and ends all sessions. One that was never opened must be zero, with -1 for the listener. */
 void control_stop(struct control *control);
 
 #endif

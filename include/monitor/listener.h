@@ -26,10 +26,7 @@ int listener_start(struct listener *listener, struct event_base *base, int fd,
 /* Goes over to another listening socket, taken over; the old one lasts a moment more. Returns 0 or -errno. */
 int listener_replace(struct listener *listener, int fd);
 
-/* Accepts nobody for a second, unless listener_resume() is called before. */
-void listener_pause(struct listener *listener);
-
-/* Accepts again after running out of descriptors, or a pause, now rather than in a second: one has become free. */
+/* Accepts again after running out of descriptors, now rather than in a second: one has become free. */
 void listener_resume(struct listener *listener);
 
 /* Stops listening. */

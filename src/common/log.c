@@ -2,6 +2,7 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -39,7 +40,8 @@ enum log_sink log_find_stderr(void)
 
 /*
  * One write(2) a line, so that lines of several threads and processes do not mix. A log that is full is not waited for:
- * false if nothing was written for that.
+ * false if nothing was written for that. The monitor's stderr is its launcher's as well, and so is whether it blocks; but
+ * a pipe or socket that poll(2) calls writable has room for a line.
  */
 static bool write_line(const char *prefix, const char *text)
 {
@@ -50,15 +52,16 @@ static bool write_line(const char *prefix, const char *text)
 		size = sizeof line;
 		line[sizeof line - 1] = '\n';
 	}
+	if (sink != LOG_TO_MONITOR && poll(&(struct pollfd){ .fd = STDERR_FILENO, .events = POLLOUT }, 1, 0) == 0)
+		return false;
 	return write(STDERR_FILENO, line, (size_t)size) >= 0 || errno != EAGAIN;
 }
 
-static void write_with_priority(int priority, const char *text)
+static bool write_to_stderr(int priority, const char *text)
 {
 	char prefix[] = { '<', (char)('0' + priority), '>', '\0' };
 
-	if (!write_line(prefix, text))
-		atomic_fetch_add(&dropped, 1);
+	return write_line(sink == LOG_TO_STDERR ? PROGRAM ": " : prefix, text);
 }
 
 void log_tell_dropped(void)
@@ -68,8 +71,8 @@ void log_tell_dropped(void)
 
 	if (count == 0)
 		return;
-	snprintf(text, sizeof text, "%lu lines of the worker's log were left out: they came too fast", count);
-	if (!write_line("<4>", text))
+	snprintf(text, sizeof text, "%lu lines of the log were left out: they came too fast", count);
+	if (!write_to_stderr(LOG_WARNING, text))
 		atomic_fetch_add(&dropped, count);
 }
 
@@ -79,21 +82,13 @@ static void write_text(int priority, char *text)
 		if ((unsigned char)*at < ' ' || *at == 0x7f)
 			*at = '?';
 
-	switch (sink) {
-	case LOG_TO_STDERR:
-		write_line(PROGRAM ": ", text);
-		break;
-	case LOG_TO_SYSLOG:
+	if (sink == LOG_TO_SYSLOG) {
 		syslog(priority, "%s", text);
-		break;
-	case LOG_TO_JOURNAL:
-		write_with_priority(priority, text);
-		break;
-	case LOG_TO_MONITOR:
-		log_tell_dropped();
-		write_with_priority(priority, text);
-		break;
+		return;
 	}
+	log_tell_dropped();
+	if (!write_to_stderr(priority, text))
+		atomic_fetch_add(&dropped, 1);
 }
 
 void log_write(int priority, const char *format, ...)

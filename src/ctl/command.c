@@ -16,8 +16,9 @@ int command_option(struct command_line *line, const struct option *options)
 {
 	int option;
 
-	if (line->words[0] == line->command->name)
+	if (!line->begun)
 		optind = 0; /* glibc's word for starting anew */
+	line->begun = true;
 	while ((option = getopt_long(line->count, line->words, "+hj", options, NULL)) == 'j')
 		line->json = true;
 

@@ -12,6 +12,9 @@
 
 #define CONTROL_MODE 0600
 
+/* After an accept(2) that failed for want of descriptors or memory. */
+static const struct timeval pause_time = { .tv_sec = 1 };
+
 /* For a line to come, and for an answer to be taken, each time a part of it is. */
 static const struct timeval patience = { .tv_sec = 2 };
 
@@ -33,8 +36,8 @@ static void end_session(struct control_session *session)
 	evbuffer_free(session->out);
 	close(session->fd);
 	*session = (struct control_session){ .fd = -1 };
-	control->count--;
-	listener_resume(&control->listener);
+	if (control->count-- == CONTROL_SESSIONS_MOST && control->accept)
+		event_add(control->accept, NULL);
 }
 
 static void on_session(evutil_socket_t fd, short what, void *argument);
@@ -117,20 +120,36 @@ static struct control_session *find_unused(struct control *control)
 	return NULL;
 }
 
-static void on_accepted(int fd, void *context)
+/* One at a time: an evconnlistener would accept all that wait, however many are served. */
+static void on_accept(evutil_socket_t listener, short what, void *argument)
 {
-	struct control *control = context;
+	struct control *control = argument;
 	struct control_session *session = find_unused(control);
-	struct evbuffer *out = session ? evbuffer_new() : NULL;
+	struct evbuffer *out = evbuffer_new();
+	int fd = session && out ? accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK) : -1;
 
-	if (!out) {
-		close(fd);
+	(void)what;
+	if (fd < 0) {
+		if (out)
+			evbuffer_free(out);
+		event_del(control->accept);
+		evtimer_add(control->resume, &pause_time);
 		return;
 	}
 	*session = (struct control_session){ .control = control, .out = out, .fd = fd };
 	if (++control->count == CONTROL_SESSIONS_MOST)
-		listener_pause(&control->listener);
+		event_del(control->accept);
 	wait_for(session, EV_READ);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *argument)
+{
+	struct control *control = argument;
+
+	(void)fd;
+	(void)what;
+	if (control->count < CONTROL_SESSIONS_MOST)
+		event_add(control->accept, NULL);
 }
 
 int control_open(struct control *control, const char *path, int *fd)
@@ -145,29 +164,30 @@ int control_open(struct control *control, const char *path, int *fd)
 int control_start(struct control *control, struct event_base *base, int fd,
                   void (*describe)(void *context, struct status *status), void *context)
 {
-	AUTO_CLOSE int owned = fd;
-	int error = socket_name_publish(&control->name);
-
 	control->base = base;
 	control->describe = describe;
 	control->context = context;
-	if (!error) {
-		error = listener_start(&control->listener, base, owned, on_accepted, control);
-		if (error)
-			log_error("cannot listen on the control socket: %s", strerror(-error));
-		else
-			descriptor_take(&owned);
-	}
-	return error;
+	control->listener = fd;
+	control->accept = event_new(base, fd, EV_READ | EV_PERSIST, on_accept, control);
+	control->resume = evtimer_new(base, on_resume, control);
+	if (control->accept && control->resume && !event_add(control->accept, NULL))
+		return socket_name_publish(&control->name);
+	log_error("cannot listen on the control socket: %s", strerror(ENOMEM));
+	return -ENOMEM;
 }
 
 void control_stop(struct control *control)
 {
 	if (control->named)
 		socket_name_close(&control->name);
+	if (control->accept)
+		event_free(control->accept);
+	if (control->resume)
+		event_free(control->resume);
+	control->accept = control->resume = NULL;
+	descriptor_close(&control->listener);
 	for (unsigned i = 0; i < CONTROL_SESSIONS_MOST; i++)
 		if (control->sessions[i].out)
 			end_session(&control->sessions[i]);
-	listener_stop(&control->listener);
 	control->named = false;
 }

@@ -33,12 +33,6 @@ static void on_error(struct evconnlistener *source, void *argument)
 	evtimer_add(listener->resume, &pause_time);
 }
 
-void listener_pause(struct listener *listener)
-{
-	evconnlistener_disable(listener->current);
-	evtimer_add(listener->resume, &pause_time);
-}
-
 static void on_resume(evutil_socket_t fd, short what, void *argument)
 {
 	struct listener *listener = argument;

@@ -222,13 +222,14 @@ static int begin_serving(struct monitor *monitor)
 {
 	int error = 0;
 
-	if (monitor->named)
+	/* Who finds the one socket finds the other. */
+	if (monitor->options->control)
+		error = control_start(&monitor->control, monitor->base, descriptor_take(&monitor->control_fd), describe, monitor);
+	if (!error && monitor->named)
 		error = socket_name_publish(&monitor->name);
 	if (!error && monitor->bound_fd >= 0)
 		error = listener_start(&monitor->listener, monitor->base, descriptor_take(&monitor->bound_fd), on_accepted,
 		                       monitor);
-	if (!error && monitor->options->control)
-		error = control_start(&monitor->control, monitor->base, descriptor_take(&monitor->control_fd), describe, monitor);
 	if (error)
 		return error;
 
@@ -485,6 +486,7 @@ int monitor_main(const struct options *options)
 		.control_fd = -1,
 		.bound_fd = -1,
 		.single_fd = -1,
+		.control = { .listener = -1 },
 		.keeper = { .watch_fd = -1 },
 		.name = { .directory = -1, .staging_fd = -1 },
 		.worker = { .channel = -1, .log_fd = -1 },
