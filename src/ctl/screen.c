@@ -64,18 +64,26 @@ static void on_resize(int number)
 	(void)number;
 }
 
-/* All that is called here may be, in a signal handler: signal-safety(7). */
+/* All that is called in handlers may be: signal-safety(7). */
+static void on_continue(int number)
+{
+	int error = errno;
+
+	(void)number;
+	take_terminal();
+	errno = error;
+}
+
+/* on_continue() comes before the return. */
 static void on_stop(int number)
 {
 	int error = errno;
 
+	(void)number;
 	give_terminal_back();
-	signal(number, SIG_DFL);
-	raise(number);
+	raise(SIGSTOP);
 	errno = error;
 }
-
-static void on_continue(int number);
 
 static void handle(int number, void (*handler)(int))
 {
@@ -83,16 +91,6 @@ static void handle(int number, void (*handler)(int))
 
 	sigemptyset(&action.sa_mask);
 	sigaction(number, &action, NULL);
-}
-
-static void on_continue(int number)
-{
-	int error = errno;
-
-	(void)number;
-	take_terminal();
-	handle(SIGTSTP, on_stop);
-	errno = error;
 }
 
 int screen_open(struct screen *screen)

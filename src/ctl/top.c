@@ -31,7 +31,8 @@ struct top {
 	int interval;        /* ms */
 	char sort;           /* a key of order.h */
 	struct rows now, before;
-	uint64_t taken;      /* CLOCK_MONOTONIC in ns: when `now` was */
+	uint64_t asked;      /* CLOCK_MONOTONIC in ns: when it was last */
+	uint64_t taken;      /* and when `now` was the answer */
 	int error;           /* of asking last, or 0 */
 };
 
@@ -48,6 +49,7 @@ static void refresh(struct top *top)
 	uint64_t now = clock_now();
 	char *text;
 
+	top->asked = now;
 	top->error = control_ask(top->path, "rows", &text);
 	if (top->error)
 		return;
@@ -66,25 +68,30 @@ static void draw_client(struct screen *screen, const struct rows_client *client)
 	screen_end_line(screen, client->since > 1000000000 ? SCREEN_BOLD : SCREEN_PLAIN);
 }
 
-static void draw(struct top *top, struct screen *screen)
+static void draw_heads(const struct top *top, struct screen *screen)
 {
-	FILE *line;
+	const struct rows *rows = &top->now;
 
-	if (screen_begin(screen))
-		return;
-	order_clients(&top->now, top->sort);
-	line = screen_line(screen);
-	fprintf(line, "virtfs-proxy-helper %s: %s", rows_value(&top->now, "version"), rows_value(&top->now, "path"));
-	if (top->error)
-		fprintf(line, "   %s: %s", top->path, strerror(-top->error));
+	fprintf(screen_line(screen), "virtfs-proxy-helper %s: %s", rows_value(rows, "version"), rows_value(rows, "path"));
 	screen_end_line(screen, SCREEN_BOLD);
-	fprintf(screen_line(screen), "%s of %s clients, sandbox %s, worker restarts: %s", rows_value(&top->now, "clients"),
-	        rows_value(&top->now, "max_clients"), rows_value(&top->now, "sandbox"), rows_value(&top->now, "restarts"));
-	screen_end_line(screen, SCREEN_PLAIN);
+	if (top->error)
+		fprintf(screen_line(screen), "%s: %s; this is what it said last", strerror(-top->error), top->path);
+	else
+		fprintf(screen_line(screen), "%s of %s clients, sandbox %s, worker restarts: %s", rows_value(rows, "clients"),
+		        rows_value(rows, "max_clients"), rows_value(rows, "sandbox"), rows_value(rows, "restarts"));
+	screen_end_line(screen, top->error ? SCREEN_BOLD : SCREEN_PLAIN);
 	fputs(keys, screen_line(screen));
 	screen_end_line(screen, SCREEN_PLAIN);
 	table_heads(screen_line(screen), true);
 	screen_end_line(screen, SCREEN_REVERSE);
+}
+
+static void draw(struct top *top, struct screen *screen)
+{
+	if (screen_begin(screen))
+		return;
+	draw_heads(top, screen);
+	order_clients(&top->now, top->sort);
 	for (size_t i = 0; i < top->now.client_count; i++)
 		draw_client(screen, &top->now.clients[i]);
 	screen_finish(screen);
@@ -94,7 +101,7 @@ static void draw(struct top *top, struct screen *screen)
 static bool wait_for_key(struct top *top)
 {
 	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
-	uint64_t due = top->taken + (uint64_t)top->interval * 1000000U, now = clock_now();
+	uint64_t due = top->asked + (uint64_t)top->interval * 1000000U, now = clock_now();
 	int left = due > now ? (int)((due - now) / 1000000U) : 0;
 	char key;
 
@@ -118,7 +125,7 @@ static enum command_status watch(struct top *top)
 		return COMMAND_USAGE;
 	}
 	do {
-		if (clock_now() - top->taken >= (uint64_t)top->interval * 1000000U)
+		if (clock_now() - top->asked >= (uint64_t)top->interval * 1000000U)
 			refresh(top);
 		draw(top, &screen);
 	} while (wait_for_key(top));

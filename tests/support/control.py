@@ -9,7 +9,7 @@ import subprocess
 
 from .helper import OURS, wait_for
 
-PROXYCTL = os.environ.get("VIRTFS_PROXYCTL", str(pathlib.Path(OURS).with_name("virtfs-proxyctl")))
+PROXYCTL = os.environ.get("VIRTFS_PROXYCTL", str(pathlib.Path(OURS).parent / "ctl/virtfs-proxyctl"))
 
 
 def connect(path):
