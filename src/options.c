@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <pwd.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,12 +22,16 @@
 #define DEFAULT_THREADS     64
 #define MOST_THREADS        4096
 #define MOST_BUSY_POLL      1000 /* us */
+#define MOST_CRASHES        1000
+#define MOST_CRASH_SECONDS  86400
+#define MOST_DESCRIPTORS    INT_MAX
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 enum long_option {
 	OPTION_VERSION = 256,
 	OPTION_LOG_LEVEL,
+	OPTION_ALLOW_UID,
 	OPTION_MAX_CLIENTS,
 	OPTION_CONTROL,
 	OPTION_THREADS,
@@ -39,6 +44,8 @@ enum long_option {
 	OPTION_NO_SETID,
 	OPTION_XATTR_POLICY,
 	OPTION_UTIME_QUIRK,
+	OPTION_RLIMIT_NOFILE,
+	OPTION_CRASH_LIMIT,
 };
 
 static const char short_options[] = "p:f:s:u:g:nh";
@@ -52,6 +59,7 @@ static const struct option long_options[] = {
 	{ "nodaemon", no_argument, NULL, 'n' },
 	{ "control", required_argument, NULL, OPTION_CONTROL },
 	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
+	{ "allow-uid", required_argument, NULL, OPTION_ALLOW_UID },
 	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
 	{ "busy-poll", required_argument, NULL, OPTION_BUSY_POLL },
@@ -63,6 +71,8 @@ static const struct option long_options[] = {
 	{ "no-setid", no_argument, NULL, OPTION_NO_SETID },
 	{ "xattr-policy", required_argument, NULL, OPTION_XATTR_POLICY },
 	{ "utime-quirk", no_argument, NULL, OPTION_UTIME_QUIRK },
+	{ "rlimit-nofile", required_argument, NULL, OPTION_RLIMIT_NOFILE },
+	{ "crash-limit", required_argument, NULL, OPTION_CRASH_LIMIT },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -83,6 +93,8 @@ static const char help[] =
 	"      --control NAME       create a socket for virtfs-proxyctl, root's alone\n"
 	"      --log-level LEVEL    how much to log: error, warn, info (if not given), or debug,\n"
 	"                           which is each request\n"
+	"      --allow-uid USER     serve this user's clients and root's only, name or number;\n"
+	"                           may be given several times\n"
 	"      --max-clients COUNT  serve at most so many connections at once (256)\n"
 	"      --threads COUNT      run at most so many requests at once (64)\n"
 	"      --busy-poll HOW      look for a client's next request before sleeping: auto\n"
@@ -99,6 +111,11 @@ static const char help[] =
 	"      --xattr-policy WHICH extended attributes that there are: host (all but those\n"
 	"                           private to the host, if not given), all, or none\n"
 	"      --utime-quirk        ignore a time of last access that QEMU made up\n"
+	"      --rlimit-nofile COUNT\n"
+	"                           open at most so many files in each process, instead of\n"
+	"                           as many as the hard limit allows\n"
+	"      --crash-limit COUNT/SECONDS  replace a worker that dies, so often in such a time\n"
+	"                           at most (10/60)\n"
 	"  -h, --help               print this and exit\n"
 	"      --version            print the version and exit\n"
 	"\n"
@@ -159,6 +176,17 @@ static bool parse_gid(const char *text, gid_t *gid)
 	return true;
 }
 
+static enum options_result parse_allow_uid(const char *text, struct options *options)
+{
+	if (options->allow_count == ALLOWED_UIDS_MOST)
+		return wrong("--allow-uid '%s': at most %d users can be listed; give the socket a group", text,
+		             ALLOWED_UIDS_MOST);
+	if (!parse_uid(text, &options->allow_uids[options->allow_count]))
+		return wrong("--allow-uid '%s': there is no such user; give a name or a number", text);
+	options->allow_count++;
+	return OPTIONS_RUN;
+}
+
 static enum options_result parse_count(const char *name, const char *text, unsigned long most, unsigned *count)
 {
 	unsigned long number;
@@ -181,6 +209,22 @@ static enum options_result parse_busy_poll(const char *text, uint32_t *limit)
 		*limit = (uint32_t)number;
 	else
 		return wrong("--busy-poll '%s': give auto, off, or microseconds, at most %d", text, MOST_BUSY_POLL);
+	return OPTIONS_RUN;
+}
+
+/* COUNT/SECONDS */
+static enum options_result parse_crash_limit(const char *text, struct options *options)
+{
+	const char *slash = strchr(text, '/');
+	unsigned long count = 0, seconds = 0;
+	char first[8] = "";
+
+	if (slash && slash - text < (ptrdiff_t)sizeof first)
+		memcpy(first, text, (size_t)(slash - text));
+	if (!parse_number(first, 0, MOST_CRASHES, &count) || !parse_number(slash + 1, 1, MOST_CRASH_SECONDS, &seconds))
+		return wrong("--crash-limit '%s': give COUNT/SECONDS, at most %d/%d", text, MOST_CRASHES, MOST_CRASH_SECONDS);
+	options->crash_count = (unsigned)count;
+	options->crash_seconds = (unsigned)seconds;
 	return OPTIONS_RUN;
 }
 
@@ -311,12 +355,16 @@ static enum options_result parse_one(int option, const char *argument, struct op
 		return OPTIONS_RUN;
 	case OPTION_LOG_LEVEL:
 		return parse_log_level(argument, &options->log_level);
+	case OPTION_ALLOW_UID:
+		return parse_allow_uid(argument, options);
 	case OPTION_MAX_CLIENTS:
 		return parse_count("--max-clients", argument, MOST_CLIENTS, &options->max_clients);
 	case OPTION_THREADS:
 		return parse_count("--threads", argument, MOST_THREADS, &options->threads);
 	case OPTION_BUSY_POLL:
 		return parse_busy_poll(argument, &options->busy_poll);
+	case OPTION_CRASH_LIMIT:
+		return parse_crash_limit(argument, options);
 	case OPTION_SANDBOX:
 		return parse_sandbox(argument, &options->confinement.kind);
 	case OPTION_SECCOMP:
@@ -329,6 +377,8 @@ static enum options_result parse_one(int option, const char *argument, struct op
 	case OPTION_XATTR_POLICY:
 	case OPTION_UTIME_QUIRK:
 		return parse_policy(option, argument, &options->policy);
+	case OPTION_RLIMIT_NOFILE:
+		return parse_count("--rlimit-nofile", argument, MOST_DESCRIPTORS, &options->rlimit_nofile);
 	case 'h':
 		fputs(help, stdout);
 		return OPTIONS_DONE;
@@ -381,6 +431,8 @@ enum options_result options_parse(int count, char **arguments, struct options *o
 		.threads = DEFAULT_THREADS,
 		.busy_poll = UINT32_MAX,
 		.log_level = LOG_INFO,
+		.crash_count = 10,
+		.crash_seconds = 60,
 		.confinement = { .seccomp = SECCOMP_DEFAULT },
 	};
 	optind = 0; /* glibc's word for starting anew */

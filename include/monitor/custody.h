@@ -10,8 +10,7 @@
 
 #include "common/ration.h"
 #include "common/scoreboard.h"
-
-#define CUSTODY_PROGRAM_SIZE 64 /* bytes of the name of a client's program, escaped, with the terminating NUL */
+#include "monitor/peer.h"
 
 /* Who a client is, where no worker can change it. */
 struct client_identity {
@@ -20,7 +19,7 @@ struct client_identity {
 	pid_t pid;        /* SO_PEERCRED, unix(7) */
 	uid_t uid;
 	gid_t gid;
-	char program[CUSTODY_PROGRAM_SIZE];
+	char program[PEER_PROGRAM_SIZE];
 };
 
 struct custody {
@@ -37,8 +36,11 @@ struct custody {
 /* Makes room for `most` connections. Returns 0 or -errno. */
 int custody_create(struct custody *custody, uint32_t most);
 
-/* Takes a connected socket and gives it a slot, whose index is returned; -ENOSPC: all are in use, fd is not taken. */
-int custody_admit(struct custody *custody, int fd);
+/*
+ * Takes a connected socket, whose other end is `peer`, and gives it a slot, whose index is returned; -ENOSPC: all are
+ * in use, fd is not taken.
+ */
+int custody_admit(struct custody *custody, int fd, const struct peer *peer);
 
 /* The next slot from `first` on whose connection the worker does not have, or -1. */
 int custody_next_unhanded(const struct custody *custody, uint32_t first);

@@ -9,7 +9,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define ENTER   "\x1b[?1049h\x1b[?25l" /* the other screen, without a cursor */
+#define ENTER   "\x1b[?1049h\x1b[?25l" /* the other screen, nothing blinking */
 #define LEAVE   "\x1b[0m\x1b[?25h\x1b[?1049l"
 #define HOME    "\x1b[H"
 #define TO_END  "\x1b[K" /* of the line, erased */
@@ -144,7 +144,7 @@ void screen_end_line(struct screen *screen, enum screen_style style)
 	if (screen->used == screen->rows)
 		return;
 	size = screen->line_size > (size_t)screen->columns ? screen->columns : (int)screen->line_size;
-	/* Erased first: behind a line that is full, the cursor stands on its last character. */
+	/* Erased first: behind a line that is full, the last character is where the terminal writes next. */
 	fprintf(screen->picture, "%s" TO_END "%s%.*s" NORMAL, screen->used ? "\r\n" : "", styles[style], size,
 	        screen->line_text);
 	screen->used++;

@@ -2,19 +2,12 @@
 #include "monitor/custody.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/descriptor.h"
-#include "common/escape.h"
 #include "common/log.h"
-
-#define COMM_SIZE 32 /* of a process's name, proc_pid_comm(5), with some to spare */
 
 /* For twice as many clients as there are by default, at once; then one a second. */
 #define LINES_AT_ONCE  1024
@@ -50,34 +43,6 @@ static bool may_log(struct custody *custody)
 	return true;
 }
 
-/* The name of the client's program, which is whatever the program likes. */
-static void read_program(pid_t pid, char program[static CUSTODY_PROGRAM_SIZE])
-{
-	AUTO_CLOSE int fd = -1;
-	char path[32], comm[COMM_SIZE] = "?";
-	ssize_t size;
-
-	snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	size = fd < 0 ? -1 : read(fd, comm, sizeof comm);
-	/* without the newline */
-	escape(comm, size > 0 ? (size_t)size - 1 : 1, program, CUSTODY_PROGRAM_SIZE);
-}
-
-static void identify(struct client_identity *client, int fd)
-{
-	struct ucred peer = { .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 };
-	socklen_t size = sizeof peer;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
-		log_warning("the credentials of a client cannot be read: %s", strerror(errno));
-	client->arrived = scoreboard_now();
-	client->pid = peer.pid;
-	client->uid = peer.uid;
-	client->gid = peer.gid;
-	read_program(peer.pid, client->program);
-}
-
 /* Makes a slot as new. The page of a ledger that was not used is left untouched. */
 static void prepare_slot(struct custody *custody, uint32_t index)
 {
@@ -89,12 +54,16 @@ static void prepare_slot(struct custody *custody, uint32_t index)
 		memset(&custody->scoreboard.ledgers[index], 0, sizeof *custody->scoreboard.ledgers);
 }
 
-static void introduce(struct custody *custody, uint32_t index, int fd)
+static void introduce(struct custody *custody, uint32_t index, const struct peer *peer)
 {
 	struct client_identity *client = &custody->clients[index];
 	struct slot *slot = &custody->scoreboard.slots[index];
 
-	identify(client, fd);
+	client->arrived = scoreboard_now();
+	client->pid = peer->pid;
+	client->uid = peer->uid;
+	client->gid = peer->gid;
+	peer_program(peer, client->program);
 	client->number = ++custody->admitted;
 	slot->pid = client->pid;
 	slot->uid = client->uid;
@@ -103,13 +72,13 @@ static void introduce(struct custody *custody, uint32_t index, int fd)
 		log_info("client pid %d (%s), uid %u: connected", (int)client->pid, client->program, (unsigned)client->uid);
 }
 
-int custody_admit(struct custody *custody, int fd)
+int custody_admit(struct custody *custody, int fd, const struct peer *peer)
 {
 	for (uint32_t i = 0; i < custody->scoreboard.count; i++) {
 		if (custody->copies[i] >= 0)
 			continue;
 		prepare_slot(custody, i);
-		introduce(custody, i, fd);
+		introduce(custody, i, peer);
 		custody->copies[i] = fd;
 		custody->handed[i] = false;
 		custody->count++;

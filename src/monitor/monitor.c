@@ -32,6 +32,7 @@
 #include "monitor/limits.h"
 #include "monitor/listener.h"
 #include "monitor/name.h"
+#include "monitor/peer.h"
 #include "monitor/refusal.h"
 #include "monitor/status.h"
 #include "monitor/worker_process.h"
@@ -43,9 +44,14 @@ static const struct timeval stop_time = { .tv_sec = 4, .tv_usec = 200000 };
 /* For a worker that has nothing to do but to answer what a dead one left: with the above, less than 5 s. */
 static const struct timeval settle_time = { .tv_usec = 400000 };
 
-/* A worker that dies more often than this is not replaced any more. */
-#define CRASHES_MOST    10
-#define CRASHES_SECONDS 60
+static const char not_allowed[] = "its user is not among those of --allow-uid";
+
+/*
+ * Before a worker is replaced that was a replacement itself: what kills one after another, as a lack of memory may, is
+ * not to keep the machine busy. Doubled each time.
+ */
+#define BACKOFF_FIRST_US 10000U
+#define BACKOFF_MOST_US  1000000U
 
 struct monitor {
 	const struct options *options;
@@ -72,6 +78,7 @@ struct monitor {
 	struct event *terminate, *interrupt, *hangup, *report, *deadline;
 	uint64_t started; /* CLOCK_MONOTONIC, ns */
 	uint64_t restarts; /* of the worker */
+	struct event *replace;   /* timer: start a worker in a dead one's place */
 	unsigned crashes;
 	time_t first_crash;
 };
@@ -88,6 +95,9 @@ static void fail(struct monitor *monitor)
 }
 
 /* --- stopping ------------------------------------------------------------------------------------------------ */
+
+static void part_from_worker(struct monitor *monitor);
+static void settle(struct monitor *monitor);
 
 /* With a worker on its way, on_ready() goes on from here. */
 static void stop(struct monitor *monitor)
@@ -108,6 +118,8 @@ static void stop(struct monitor *monitor)
 	evtimer_add(monitor->deadline, &stop_time);
 	if (monitor->worker.ready)
 		worker_process_stop(&monitor->worker);
+	else if (evtimer_pending(monitor->replace, NULL))
+		settle(monitor);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *argument)
@@ -149,9 +161,6 @@ static void on_report(evutil_socket_t number, short what, void *argument)
 	status_log(&status);
 }
 
-static void part_from_worker(struct monitor *monitor);
-static void settle(struct monitor *monitor);
-
 static void on_deadline(evutil_socket_t fd, short what, void *argument)
 {
 	(void)fd;
@@ -188,9 +197,13 @@ static void hand_over(void *context)
 static void on_accepted(int fd, void *context)
 {
 	struct monitor *monitor = context;
+	struct peer peer;
 
-	if (custody_admit(&monitor->custody, fd) < 0)
-		refuse(&monitor->refusals, monitor->base, fd, "there are as many clients as --max-clients allows");
+	peer_read(fd, &peer);
+	if (!peer_is_allowed(&peer, monitor->options))
+		refuse(&monitor->refusals, monitor->base, fd, &peer, not_allowed);
+	else if (custody_admit(&monitor->custody, fd, &peer) < 0)
+		refuse(&monitor->refusals, monitor->base, fd, &peer, "there are as many clients as --max-clients allows");
 	else if (monitor->worker.ready)
 		hand_over(monitor);
 }
@@ -259,11 +272,11 @@ static bool crashes_too_often(struct monitor *monitor)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (monitor->crashes == 0 || now.tv_sec - monitor->first_crash > CRASHES_SECONDS) {
+	if (monitor->crashes == 0 || now.tv_sec - monitor->first_crash > (time_t)monitor->options->crash_seconds) {
 		monitor->crashes = 0;
 		monitor->first_crash = now.tv_sec;
 	}
-	return ++monitor->crashes > CRASHES_MOST;
+	return ++monitor->crashes > monitor->options->crash_count;
 }
 
 static int start_worker(struct monitor *monitor);
@@ -282,6 +295,7 @@ static void part_from_worker(struct monitor *monitor)
  */
 static void settle(struct monitor *monitor)
 {
+	evtimer_del(monitor->replace);
 	if (monitor->settling || monitor->custody.count == 0 || start_worker(monitor)) {
 		end_loop(monitor);
 		return;
@@ -290,10 +304,21 @@ static void settle(struct monitor *monitor)
 	evtimer_add(monitor->deadline, &settle_time);
 }
 
+/* Microseconds; less than a second, which timeval counts apart. */
+static suseconds_t backoff(unsigned crashes)
+{
+	unsigned pause = 0;
+
+	for (; crashes > 1; crashes--)
+		pause = pause == 0 ? BACKOFF_FIRST_US : 2 * pause < BACKOFF_MOST_US ? 2 * pause : BACKOFF_MOST_US - 1;
+	return (suseconds_t)pause;
+}
+
 static void replace_worker(struct monitor *monitor)
 {
 	if (crashes_too_often(monitor)) {
-		log_error("the worker has died %d times in %d seconds; giving up", CRASHES_MOST + 1, CRASHES_SECONDS);
+		log_error("the worker has died %u times in %u seconds (--crash-limit); giving up", monitor->crashes,
+		          monitor->options->crash_seconds);
 		monitor->status = EXIT_FAILURE;
 		stop(monitor);
 		settle(monitor);
@@ -301,8 +326,15 @@ static void replace_worker(struct monitor *monitor)
 	}
 	monitor->restarts++;
 	log_warning("starting another worker for %u clients", monitor->custody.count);
-	if (start_worker(monitor))
-		fail(monitor);
+	evtimer_add(monitor->replace, &(struct timeval){ .tv_usec = backoff(monitor->crashes) });
+}
+
+static void on_replace(evutil_socket_t fd, short what, void *argument)
+{
+	(void)fd;
+	(void)what;
+	if (start_worker(argument))
+		fail(argument);
 }
 
 static void on_gone(void *context)
@@ -352,6 +384,18 @@ static int open_export(struct monitor *monitor)
 	return -errno;
 }
 
+/* Whoever connected it, --allow-uid means what it says; and without its one client there is nothing to start for. */
+static int check_single(const struct monitor *monitor)
+{
+	struct peer peer;
+
+	peer_read(monitor->single_fd, &peer);
+	if (peer_is_allowed(&peer, monitor->options))
+		return 0;
+	refuse_only_client(monitor->single_fd, &peer, not_allowed);
+	return -EACCES;
+}
+
 static int take_inherited(struct monitor *monitor)
 {
 	bool listening = false;
@@ -361,7 +405,7 @@ static int take_inherited(struct monitor *monitor)
 		return fd;
 	monitor->single = !listening;
 	*(listening ? &monitor->bound_fd : &monitor->single_fd) = fd;
-	return 0;
+	return monitor->single ? check_single(monitor) : 0;
 }
 
 static int make_named(struct monitor *monitor)
@@ -388,18 +432,27 @@ static int watch_signals(struct monitor *monitor)
 	monitor->hangup = evsignal_new(monitor->base, SIGHUP, on_signal, monitor);
 	monitor->report = evsignal_new(monitor->base, SIGUSR1, on_report, monitor);
 	monitor->deadline = evtimer_new(monitor->base, on_deadline, monitor);
+	monitor->replace = evtimer_new(monitor->base, on_replace, monitor);
 	if (!monitor->terminate || !monitor->interrupt || !monitor->hangup || !monitor->report || !monitor->deadline ||
-	    event_add(monitor->terminate, NULL) || event_add(monitor->interrupt, NULL) || event_add(monitor->report, NULL))
+	    !monitor->replace || event_add(monitor->terminate, NULL) || event_add(monitor->interrupt, NULL) ||
+	    event_add(monitor->report, NULL))
 		return -ENOMEM;
 	return is_ignored(SIGHUP) || !event_add(monitor->hangup, NULL) ? 0 : -ENOMEM;
 }
 
 static int check_privilege(void)
 {
-	if (geteuid() == 0)
-		return 0;
-	log_error("this needs root's privileges: start it as root, or as root of a user namespace");
-	return -EPERM;
+	if (geteuid() != 0) {
+		log_error("this needs root's privileges: start it as root, or as root of a user namespace");
+		return -EPERM;
+	}
+	/* Anybody could then export anything, and read and change it as root. */
+	if (getuid() != 0) {
+		log_error("this was started with privileges that its caller, uid %u, does not have: never make it set-user-ID",
+		          (unsigned)getuid());
+		return -EPERM;
+	}
+	return 0;
 }
 
 static int prepare(struct monitor *monitor)
@@ -415,12 +468,14 @@ static int prepare(struct monitor *monitor)
 		error = monitor->options->socket ? make_named(monitor) : take_inherited(monitor);
 	if (!error && monitor->options->control)
 		error = control_open(&monitor->control, monitor->options->control, &monitor->control_fd);
+	if (!error)
+		error = limits_fit(&monitor->limits, monitor->options->rlimit_nofile);
 	if (error)
 		return error;
 
 	monitor->started = scoreboard_now();
 	monitor->base = event_base_new();
-	error = chdir("/") ? -errno : limits_fit(&monitor->limits);
+	error = chdir("/") ? -errno : 0;
 	if (!error)
 		error = monitor->base ? custody_create(&monitor->custody, monitor->limits.clients) : -ENOMEM;
 	if (!error)
@@ -453,6 +508,7 @@ static void finish(struct monitor *monitor)
 	free_event(monitor->hangup);
 	free_event(monitor->report);
 	free_event(monitor->deadline);
+	free_event(monitor->replace);
 	if (monitor->base)
 		event_base_free(monitor->base);
 	descriptor_close(&monitor->bound_fd);

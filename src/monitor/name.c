@@ -16,6 +16,7 @@
 
 #include "common/descriptor.h"
 #include "common/log.h"
+#include "monitor/rights.h"
 
 #define SOCKET_MODE 0660
 #define BACKLOG     128 /* connections that wait for accept(2): all guests of a host may start at once */
@@ -141,6 +142,7 @@ int socket_name_bind(struct socket_name *name, int *listener)
 
 	if (fd < 0)
 		return failed(name, "socket");
+	rights_forbid(fd);
 	error = make_staging(name);
 	if (error)
 		return error;

@@ -10,9 +10,9 @@ from support.helper import ROOT, Helper
 from support.launch import run
 
 OPTIONS = ["-p", "--path", "-s", "--socket", "-f", "--fd", "-u", "--uid", "-g", "--gid", "-n", "--nodaemon"]
-OPTIONS += ["--max-clients", "--threads", "--busy-poll", "--sandbox", "--seccomp", "--idmap"]
+OPTIONS += ["--allow-uid", "--max-clients", "--threads", "--busy-poll", "--sandbox", "--seccomp", "--idmap"]
 OPTIONS += ["--readonly", "--no-devices", "--no-setid", "--xattr-policy"]
-OPTIONS += ["--utime-quirk", "-h", "--help", "--version"]
+OPTIONS += ["--utime-quirk", "--rlimit-nofile", "--crash-limit", "-h", "--help", "--version"]
 
 USAGE_ERROR = 2
 LONGEST_NAME = 107  # of a socket: sun_path with its terminating NUL, unix(7)
@@ -65,13 +65,16 @@ NOT_COUNTS = [*NOT_NUMBERS, "0", "4294967297"]
 for option, wrong_values in (
     ("--uid", NOT_IDS),
     ("--gid", NOT_IDS),
+    ("--allow-uid", NOT_IDS),
     ("--max-clients", NOT_COUNTS),
     ("--threads", NOT_COUNTS),
     ("--busy-poll", [*NOT_NUMBERS, "1001", "on"]),
+    ("--crash-limit", ["", "10", "/", "10/", "/60", "10/0", "-1/60", "1001/60", "10/86401", "10/60/1", "12345678/60"]),
     ("--sandbox", ["", "none", "Chroot", "auto "]),
     ("--seccomp", ["", "on", "trap"]),
     ("--idmap", ["", "uid", "uid:0:1000", "uid:0:0:0,gid:0:0:1", "uid:-1:0:1,gid:0:0:1"]),
     ("--xattr-policy", ["", "hosts", "ALL", "0"]),
+    ("--rlimit-nofile", [*NOT_COUNTS, "2147483648"]),
 ):
     for value in wrong_values:
         MISTAKES[f"{option} '{value}'"] = ((*COMPLETE, option, value), f"{option} '{value}'")

@@ -159,7 +159,7 @@ def test_a_hostile_program_name_is_a_harmless_label(helper, socket_path):
                 assert control.status(socket_path)["clients"][0]["program"] == 'a\\"\\x0a\\\\\\x1b}'
                 assert 'a\\"\\x0a\\\\\\x1b}' in helper.log()
         finally:
-            comm.write(before)
+            comm.write(before.strip())
 
 
 @pytest.mark.parametrize("line", ["", "nonsense", "status ", "STATUS", "x" * 100, "\0status"])

@@ -23,6 +23,14 @@ static struct status status;
 static int peer;
 static char *text;
 
+static int admit(int fd)
+{
+	struct peer who;
+
+	peer_read(fd, &who);
+	return custody_admit(&custody, fd, &who);
+}
+
 static int setup(void **state)
 {
 	int ends[2];
@@ -34,7 +42,7 @@ static int setup(void **state)
 	if (custody_create(&custody, SLOTS) || socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
 		return -1;
 	peer = ends[1];
-	if (custody_admit(&custody, ends[0]) != 0)
+	if (admit(ends[0]) != 0)
 		return -1;
 	status = (struct status){ .custody = &custody, .path = "/srv/\"x\n", .policy = &policy,
 		                  .confinement = &confinement, .most_clients = SLOTS, .most_threads = 2,
@@ -165,7 +173,7 @@ static void what_those_that_are_gone_asked_for_stays(void **state)
 
 	/* The slot's next client begins with nothing. */
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	assert_int_equal(custody_admit(&custody, ends[0]), 0);
+	assert_int_equal(admit(ends[0]), 0);
 	written_by(status_write_metrics);
 	assert_has("virtfs_proxy_requests_total{operation=\"lstat\"} 2\n");
 	assert_has("virtfs_proxy_client_requests_total{client=\"2\",");
