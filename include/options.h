@@ -20,6 +20,8 @@ struct options {
 	int fd;                  /* a connected or a listening socket, or -1: socket is given */
 	uid_t uid;               /* owner of the named socket, (uid_t)-1: whoever runs the helper */
 	gid_t gid;
+	const char *control;     /* name of the control socket, or NULL */
+	int log_level;           /* a priority of syslog(3) */
 	uid_t allow_uids[ALLOWED_UIDS_MOST]; /* whose clients are served, besides root's */
 	unsigned allow_count;    /* 0: all who can connect */
 	bool foreground;         /* --nodaemon */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <syslog.h>
 
 #include "config.h"
 
@@ -29,8 +30,10 @@
 
 enum long_option {
 	OPTION_VERSION = 256,
+	OPTION_LOG_LEVEL,
 	OPTION_ALLOW_UID,
 	OPTION_MAX_CLIENTS,
+	OPTION_CONTROL,
 	OPTION_THREADS,
 	OPTION_BUSY_POLL,
 	OPTION_SANDBOX,
@@ -54,6 +57,8 @@ static const struct option long_options[] = {
 	{ "uid", required_argument, NULL, 'u' },
 	{ "gid", required_argument, NULL, 'g' },
 	{ "nodaemon", no_argument, NULL, 'n' },
+	{ "control", required_argument, NULL, OPTION_CONTROL },
+	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
 	{ "allow-uid", required_argument, NULL, OPTION_ALLOW_UID },
 	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
@@ -85,6 +90,9 @@ static const char help[] =
 	"  -u, --uid USER           owner of the named socket, name or number\n"
 	"  -g, --gid GROUP          group of the named socket, name or number\n"
 	"  -n, --nodaemon           stay in the foreground, log to stderr\n"
+	"      --control NAME       create a socket for virtfs-proxyctl, root's alone\n"
+	"      --log-level LEVEL    how much to log: error, warn, info (if not given), or debug,\n"
+	"                           which is each request\n"
 	"      --allow-uid USER     serve this user's clients and root's only, name or number;\n"
 	"                           may be given several times\n"
 	"      --max-clients COUNT  serve at most so many connections at once (256)\n"
@@ -253,6 +261,18 @@ static enum options_result parse_seccomp(const char *text, enum seccomp_mode *mo
 	return OPTIONS_RUN;
 }
 
+static enum options_result parse_log_level(const char *text, int *level)
+{
+	static const char *const words[] = { "error", "warn", "info", "debug" };
+	static const int levels[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+	unsigned place;
+
+	if (!parse_word(text, words, COUNT(words), &place))
+		return wrong("--log-level '%s': give error, warn, info or debug", text);
+	*level = levels[place];
+	return OPTIONS_RUN;
+}
+
 static enum options_result parse_idmap(const char *text, struct idmap *map)
 {
 	const char *what = idmap_parse(map, text);
@@ -330,6 +350,11 @@ static enum options_result parse_one(int option, const char *argument, struct op
 	case 'n':
 		options->foreground = true;
 		return OPTIONS_RUN;
+	case OPTION_CONTROL:
+		options->control = argument;
+		return OPTIONS_RUN;
+	case OPTION_LOG_LEVEL:
+		return parse_log_level(argument, &options->log_level);
 	case OPTION_ALLOW_UID:
 		return parse_allow_uid(argument, options);
 	case OPTION_MAX_CLIENTS:
@@ -381,6 +406,11 @@ static enum options_result check(const struct options *options)
 	if (options->socket && strlen(options->socket) > longest)
 		return wrong("--socket: the name has %zu bytes, and QEMU could connect to one of at most %zu",
 		             strlen(options->socket), longest);
+	if (options->control && strlen(options->control) > longest)
+		return wrong("--control: the name has %zu bytes, and a socket's has at most %zu", strlen(options->control),
+		             longest);
+	if (options->control && options->socket && !strcmp(options->control, options->socket))
+		return wrong("--control and --socket are two sockets: give them different names");
 	if (idmap_fault)
 		return wrong("--idmap: %s", idmap_fault);
 	if (idmap_exists(&options->confinement.idmap) && options->confinement.kind == SANDBOX_CHROOT)
@@ -400,6 +430,7 @@ enum options_result options_parse(int count, char **arguments, struct options *o
 		.max_clients = DEFAULT_MAX_CLIENTS,
 		.threads = DEFAULT_THREADS,
 		.busy_poll = UINT32_MAX,
+		.log_level = LOG_INFO,
 		.crash_count = 10,
 		.crash_seconds = 60,
 		.confinement = { .seccomp = SECCOMP_DEFAULT },

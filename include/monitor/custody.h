@@ -8,14 +8,29 @@
 
 #include <stdint.h>
 
+#include "common/ration.h"
 #include "common/scoreboard.h"
 #include "monitor/peer.h"
+
+/* Who a client is, where no worker can change it. */
+struct client_identity {
+	uint64_t number;  /* from 1 on, in the order in which they came */
+	uint64_t arrived; /* CLOCK_MONOTONIC, ns */
+	pid_t pid;        /* SO_PEERCRED, unix(7) */
+	uid_t uid;
+	gid_t gid;
+	char program[PEER_PROGRAM_SIZE];
+};
 
 struct custody {
 	struct scoreboard scoreboard;
 	int *copies;    /* a descriptor for each slot, or -1 */
 	bool *handed;   /* for each slot: the worker that is there now has it */
-	uint32_t count; /* slots in use */
+	struct client_identity *clients; /* for each slot */
+	struct tally gone[LEDGER_OPS];   /* what those that are gone asked for */
+	struct ration lines;             /* of the log, about them */
+	uint64_t admitted;               /* that there ever were */
+	uint32_t count;                  /* slots in use */
 };
 
 /* Makes room for `most` connections. Returns 0 or -errno. */

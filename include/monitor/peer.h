@@ -18,7 +18,7 @@
 
 #include "options.h"
 
-#define PEER_PROGRAM_SIZE 32 /* of a process's name, proc_pid_comm(5), with some to spare */
+#define PEER_PROGRAM_SIZE 64 /* of a process's name, proc_pid_comm(5), escaped, with some to spare */
 
 struct peer {
 	pid_t pid; /* 0: of a process that our pid namespace does not have */
@@ -31,7 +31,7 @@ void peer_read(int fd, struct peer *peer);
 /* Whether the options let this one in. */
 bool peer_is_allowed(const struct peer *peer, const struct options *options);
 
-/* The name of the peer's program, or "?". For the log alone: a process names itself, and its id may be reused. */
+/* The name of the peer's program, escaped, or "?". For the log and the status alone: a process names itself, and its id may be reused. */
 void peer_program(const struct peer *peer, char program[static PEER_PROGRAM_SIZE]);
 
 #endif

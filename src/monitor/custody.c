@@ -9,6 +9,10 @@
 #include "common/descriptor.h"
 #include "common/log.h"
 
+/* For twice as many clients as there are by default, at once; then one a second. */
+#define LINES_AT_ONCE  1024
+#define LINES_INTERVAL 1000000000U
+
 int custody_create(struct custody *custody, uint32_t most)
 {
 	int error = scoreboard_create(&custody->scoreboard, most);
@@ -16,34 +20,65 @@ int custody_create(struct custody *custody, uint32_t most)
 	if (error)
 		return error;
 	custody->count = 0;
+	custody->lines = (struct ration){ .burst = LINES_AT_ONCE, .interval = LINES_INTERVAL };
 	custody->copies = malloc(most * sizeof *custody->copies);
 	custody->handed = calloc(most, sizeof *custody->handed);
-	if (!custody->copies || !custody->handed)
+	custody->clients = calloc(most, sizeof *custody->clients);
+	if (!custody->copies || !custody->handed || !custody->clients)
 		return -ENOMEM;
 	memset(custody->copies, -1, most * sizeof *custody->copies);
 	return 0;
 }
 
-static void describe(struct slot *slot, const struct peer *peer)
+/* Each client's coming and going is told, but for one that does nothing else. */
+static bool may_log(struct custody *custody)
 {
-	char program[PEER_PROGRAM_SIZE];
+	uint64_t left_out;
 
-	slot->pid = peer->pid;
-	slot->uid = peer->uid;
-	slot->gid = peer->gid;
-	peer_program(peer, program);
-	log_info("client pid %d (%s), uid %u: connected", (int)peer->pid, program, (unsigned)peer->uid);
+	if (!ration_take(&custody->lines, scoreboard_now()))
+		return false;
+	left_out = ration_left_out(&custody->lines);
+	if (left_out > 0)
+		log_info("%" PRIu64 " lines of clients that came or went were left out", left_out);
+	return true;
+}
+
+/* Makes a slot as new. The page of a ledger that was not used is left untouched. */
+static void prepare_slot(struct custody *custody, uint32_t index)
+{
+	const struct client_identity *client = &custody->clients[index];
+	struct slot *slot = &custody->scoreboard.slots[index];
+
+	memset(slot, 0, sizeof *slot);
+	if (client->number > 0)
+		memset(&custody->scoreboard.ledgers[index], 0, sizeof *custody->scoreboard.ledgers);
+}
+
+static void introduce(struct custody *custody, uint32_t index, const struct peer *peer)
+{
+	struct client_identity *client = &custody->clients[index];
+	struct slot *slot = &custody->scoreboard.slots[index];
+
+	client->arrived = scoreboard_now();
+	client->pid = peer->pid;
+	client->uid = peer->uid;
+	client->gid = peer->gid;
+	peer_program(peer, client->program);
+	client->number = ++custody->admitted;
+	slot->pid = client->pid;
+	slot->uid = client->uid;
+	slot->gid = client->gid;
+	if (may_log(custody))
+		log_info("client pid %d (%s), uid %u: connected", (int)client->pid, client->program, (unsigned)client->uid);
 }
 
 int custody_admit(struct custody *custody, int fd, const struct peer *peer)
 {
 	for (uint32_t i = 0; i < custody->scoreboard.count; i++) {
-		struct slot *slot = &custody->scoreboard.slots[i];
-
 		if (custody->copies[i] >= 0)
 			continue;
-		memset(slot, 0, sizeof *slot);
-		describe(slot, peer);
+		prepare_slot(custody, i);
+		introduce(custody, i, peer);
 		custody->copies[i] = fd;
 		custody->handed[i] = false;
 		custody->count++;
@@ -65,6 +100,20 @@ void custody_take_back(struct custody *custody)
 	memset(custody->handed, 0, custody->scoreboard.count * sizeof *custody->handed);
 }
 
+/* Logs that a client is gone, and keeps what it asked for. */
+static void close_account(struct custody *custody, uint32_t index)
+{
+	const struct client_identity *client = &custody->clients[index];
+	const struct slot *slot = &custody->scoreboard.slots[index];
+
+	if (may_log(custody))
+		log_info("client pid %d (%s), uid %u: gone after %" PRIu64 " requests, %" PRIu64 " of them failed",
+		         (int)client->pid, client->program, (unsigned)client->uid, slot_load(slot->requests),
+		         slot_load(slot->errors));
+	for (unsigned i = 0; i < LEDGER_OPS; i++)
+		tally_add(&custody->gone[i], &custody->scoreboard.ledgers[index].rows[i]);
+}
+
 uint32_t custody_reap(struct custody *custody)
 {
 	uint32_t reaped = 0;
@@ -74,8 +123,7 @@ uint32_t custody_reap(struct custody *custody)
 
 		if (custody->copies[i] < 0 || slot_phase(slot) != SLOT_CLOSED)
 			continue;
-		log_info("client pid %d, uid %u: gone after %" PRIu64 " requests, %" PRIu64 " of them failed", (int)slot->pid,
-		         (unsigned)slot->uid, slot_load(slot->requests), slot_load(slot->errors));
+		close_account(custody, i);
 		descriptor_close(&custody->copies[i]);
 		slot_set_phase(slot, SLOT_FREE);
 		custody->count--;
@@ -90,6 +138,8 @@ void custody_destroy(struct custody *custody)
 		descriptor_close(&custody->copies[i]);
 	free(custody->copies);
 	free(custody->handed);
+	free(custody->clients);
+	custody->clients = NULL;
 	custody->copies = NULL;
 	custody->handed = NULL;
 }

@@ -24,6 +24,7 @@
 #include "common/log.h"
 #include "common/policy.h"
 #include "common/private_attributes.h"
+#include "monitor/control.h"
 #include "monitor/custody.h"
 #include "monitor/daemon.h"
 #include "monitor/inherited.h"
@@ -33,6 +34,7 @@
 #include "monitor/name.h"
 #include "monitor/peer.h"
 #include "monitor/refusal.h"
+#include "monitor/status.h"
 #include "monitor/worker_process.h"
 #include "config.h"
 
@@ -57,6 +59,7 @@ struct monitor {
 	struct event_base *base;
 	int export_fd;
 	int daemon_fd;   /* tells the process that was started that we are ready, or -1 */
+	int control_fd;  /* the control socket until it is listened on, or -1 */
 	int bound_fd;    /* the listening socket until it is listened on, or -1 */
 	int single_fd;   /* the connected socket of --fd until it is admitted, or -1 */
 	bool single;     /* to serve a connected --fd, and end with it */
@@ -69,9 +72,12 @@ struct monitor {
 	struct keeper keeper;
 	struct listener listener;
 	struct refusals refusals;
+	struct control control;
 	struct custody custody;
 	struct worker_process worker;
-	struct event *terminate, *interrupt, *hangup, *deadline;
+	struct event *terminate, *interrupt, *hangup, *report, *deadline;
+	uint64_t started; /* CLOCK_MONOTONIC, ns */
+	uint64_t restarts; /* of the worker */
 	struct event *replace;   /* timer: start a worker in a dead one's place */
 	unsigned crashes;
 	time_t first_crash;
@@ -100,6 +106,7 @@ static void stop(struct monitor *monitor)
 		return;
 	monitor->stopping = true;
 	keeper_stop(&monitor->keeper);
+	control_stop(&monitor->control);
 	/* The name before the socket: it must not lead to nobody. */
 	if (monitor->named)
 		socket_name_close(&monitor->name);
@@ -123,6 +130,35 @@ static void on_signal(evutil_socket_t number, short what, void *argument)
 	if (monitor->serving)
 		log_info("%s: stopping", strsignal(number));
 	stop(monitor);
+}
+
+/* What there is to say of us. */
+static void describe(void *context, struct status *status)
+{
+	const struct monitor *monitor = context;
+
+	*status = (struct status){
+		.custody = &monitor->custody,
+		.path = monitor->options->path,
+		.socket = monitor->options->socket,
+		.policy = &monitor->options->policy,
+		.confinement = &monitor->options->confinement,
+		.most_clients = monitor->limits.clients,
+		.most_threads = monitor->limits.threads,
+		.started = monitor->started,
+		.restarts = monitor->restarts,
+		.worker = monitor->worker.pid,
+	};
+}
+
+static void on_report(evutil_socket_t number, short what, void *argument)
+{
+	struct status status;
+
+	(void)number;
+	(void)what;
+	describe(argument, &status);
+	status_log(&status);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *argument)
@@ -199,7 +235,10 @@ static int begin_serving(struct monitor *monitor)
 {
 	int error = 0;
 
-	if (monitor->named)
+	/* Who finds the one socket finds the other. */
+	if (monitor->options->control)
+		error = control_start(&monitor->control, monitor->base, descriptor_take(&monitor->control_fd), describe, monitor);
+	if (!error && monitor->named)
 		error = socket_name_publish(&monitor->name);
 	if (!error && monitor->bound_fd >= 0)
 		error = listener_start(&monitor->listener, monitor->base, descriptor_take(&monitor->bound_fd), on_accepted,
@@ -285,6 +324,7 @@ static void replace_worker(struct monitor *monitor)
 		settle(monitor);
 		return;
 	}
+	monitor->restarts++;
 	log_warning("starting another worker for %u clients", monitor->custody.count);
 	evtimer_add(monitor->replace, &(struct timeval){ .tv_usec = backoff(monitor->crashes) });
 }
@@ -390,10 +430,12 @@ static int watch_signals(struct monitor *monitor)
 	monitor->terminate = evsignal_new(monitor->base, SIGTERM, on_signal, monitor);
 	monitor->interrupt = evsignal_new(monitor->base, SIGINT, on_signal, monitor);
 	monitor->hangup = evsignal_new(monitor->base, SIGHUP, on_signal, monitor);
+	monitor->report = evsignal_new(monitor->base, SIGUSR1, on_report, monitor);
 	monitor->deadline = evtimer_new(monitor->base, on_deadline, monitor);
 	monitor->replace = evtimer_new(monitor->base, on_replace, monitor);
-	if (!monitor->terminate || !monitor->interrupt || !monitor->hangup || !monitor->deadline || !monitor->replace ||
-	    event_add(monitor->terminate, NULL) || event_add(monitor->interrupt, NULL))
+	if (!monitor->terminate || !monitor->interrupt || !monitor->hangup || !monitor->report || !monitor->deadline ||
+	    !monitor->replace || event_add(monitor->terminate, NULL) || event_add(monitor->interrupt, NULL) ||
+	    event_add(monitor->report, NULL))
 		return -ENOMEM;
 	return is_ignored(SIGHUP) || !event_add(monitor->hangup, NULL) ? 0 : -ENOMEM;
 }
@@ -424,11 +466,14 @@ static int prepare(struct monitor *monitor)
 		error = open_export(monitor);
 	if (!error)
 		error = monitor->options->socket ? make_named(monitor) : take_inherited(monitor);
+	if (!error && monitor->options->control)
+		error = control_open(&monitor->control, monitor->options->control, &monitor->control_fd);
 	if (!error)
 		error = limits_fit(&monitor->limits, monitor->options->rlimit_nofile);
 	if (error)
 		return error;
 
+	monitor->started = scoreboard_now();
 	monitor->base = event_base_new();
 	error = chdir("/") ? -errno : 0;
 	if (!error)
@@ -453,6 +498,7 @@ static void finish(struct monitor *monitor)
 	keeper_stop(&monitor->keeper);
 	if (monitor->named)
 		socket_name_close(&monitor->name);
+	control_stop(&monitor->control);
 	listener_stop(&monitor->listener);
 	worker_process_finish(&monitor->worker, true);
 	refusals_finish(&monitor->refusals);
@@ -460,12 +506,14 @@ static void finish(struct monitor *monitor)
 	free_event(monitor->terminate);
 	free_event(monitor->interrupt);
 	free_event(monitor->hangup);
+	free_event(monitor->report);
 	free_event(monitor->deadline);
 	free_event(monitor->replace);
 	if (monitor->base)
 		event_base_free(monitor->base);
 	descriptor_close(&monitor->bound_fd);
 	descriptor_close(&monitor->single_fd);
+	descriptor_close(&monitor->control_fd);
 	descriptor_close(&monitor->export_fd);
 	descriptor_close(&monitor->daemon_fd);
 }
@@ -491,14 +539,18 @@ int monitor_main(const struct options *options)
 		.limits = { options->max_clients, options->threads },
 		.export_fd = -1,
 		.daemon_fd = -1,
+		.control_fd = -1,
 		.bound_fd = -1,
 		.single_fd = -1,
+		.control = { .listener = -1 },
 		.keeper = { .watch_fd = -1 },
 		.name = { .directory = -1, .staging_fd = -1 },
 		.worker = { .channel = -1, .log_fd = -1 },
 	};
 	int error = shed_launcher(options);
 
+	log_level = options->log_level;
+	log_open(log_find_stderr());
 	if (!error && !options->foreground)
 		error = daemon_fork(&monitor.daemon_fd);
 	if (error) {

@@ -75,7 +75,8 @@ int socket_name_open(struct socket_name *name, const char *path, uid_t uid, gid_
 	char directory[sizeof((struct sockaddr_un *)NULL)->sun_path];
 	int error;
 
-	*name = (struct socket_name){ .path = path, .directory = -1, .staging_fd = -1, .uid = uid, .gid = gid };
+	*name = (struct socket_name){ .path = path, .directory = -1, .staging_fd = -1, .uid = uid, .gid = gid,
+		                       .mode = SOCKET_MODE };
 	error = split(name, directory, sizeof directory);
 	if (error)
 		return error;
@@ -149,7 +150,7 @@ int socket_name_bind(struct socket_name *name, int *listener)
 		return failed(name, "bind");
 	if (fchownat(name->staging_fd, STAGED, name->uid, name->gid, AT_SYMLINK_NOFOLLOW))
 		return failed(name, "give it to its owner");
-	if (fchmodat(name->staging_fd, STAGED, SOCKET_MODE, 0))
+	if (fchmodat(name->staging_fd, STAGED, name->mode, 0))
 		return failed(name, "set its mode");
 	if (listen(fd, BACKLOG))
 		return failed(name, "listen");

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/descriptor.h"
+#include "common/escape.h"
 #include "common/log.h"
 
 void peer_read(int fd, struct peer *peer)
@@ -34,13 +35,11 @@ bool peer_is_allowed(const struct peer *peer, const struct options *options)
 void peer_program(const struct peer *peer, char program[static PEER_PROGRAM_SIZE])
 {
 	AUTO_CLOSE int fd = -1;
-	char path[32];
+	char path[32], comm[32] = "?";
 	ssize_t size;
 
-	snprintf(program, PEER_PROGRAM_SIZE, "?");
 	snprintf(path, sizeof path, "/proc/%d/comm", (int)peer->pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	size = fd < 0 ? -1 : read(fd, program, PEER_PROGRAM_SIZE - 1);
-	if (size > 0)
-		program[size - 1] = '\0'; /* in place of the newline */
+	size = fd < 0 ? -1 : read(fd, comm, sizeof comm);
+	escape(comm, size > 0 ? (size_t)size - 1 : 1, program, PEER_PROGRAM_SIZE); /* without the newline */
 }

@@ -51,6 +51,8 @@ struct worker {
 
 static _Noreturn void leave(const struct worker *worker, int status)
 {
+	connection_log_left_out();
+	log_tell_dropped();
 	/* Threads that hang in the kernel may keep the process, and with it this socket, for long after the exit. */
 	close(worker->setup->channel);
 	_exit(status);
@@ -111,6 +113,7 @@ static void take_connection(struct worker *worker, uint32_t index, int fd)
 		client_report_end(worker->setup->channel, slot);
 		return;
 	}
+	client->connection.ledger = &worker->setup->scoreboard.ledgers[index];
 	give_to_reactor(worker, client, state);
 }
 
@@ -304,6 +307,7 @@ static int shed_monitor(struct worker_setup *setup)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);
 	prctl(PR_SET_NAME, "vph-worker");

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -417,7 +418,8 @@ static void help_names_every_option(void **state)
 	static const char *const texts[] = { "-p, --path",     "-f, --fd",   "-s, --socket", "-u, --uid", "-g, --gid",
 		                                 "-n, --nodaemon", "-h, --help", "--version",    "--threads", "--max-clients",
 		                                 "--busy-poll",    "--readonly", "--no-devices", "--no-setid",
-		                                 "--xattr-policy", "--utime-quirk", "--rlimit-nofile", "--allow-uid" };
+		                                 "--xattr-policy", "--utime-quirk", "--rlimit-nofile", "--allow-uid",
+		                                 "--control",      "--log-level" };
 
 	(void)state;
 	assert_int_equal(parse("-h"), OPTIONS_DONE);
@@ -436,6 +438,40 @@ static void version_names_the_program(void **state)
 	assert_int_equal(parse("--version"), OPTIONS_DONE);
 	assert_printed(texts, COUNT(texts));
 	assert_in_range(out[strlen(texts[0])], '0', '9');
+}
+
+static void the_log_has_levels(void **state)
+{
+	(void)state;
+	assert_runs(COMPLETE);
+	assert_int_equal(options.log_level, LOG_INFO);
+	assert_runs(COMPLETE, "--log-level", "error");
+	assert_int_equal(options.log_level, LOG_ERR);
+	assert_runs(COMPLETE, "--log-level=warn");
+	assert_int_equal(options.log_level, LOG_WARNING);
+	assert_runs(COMPLETE, "--log-level=debug", "--log-level=info");
+	assert_int_equal(options.log_level, LOG_INFO);
+	assert_runs(COMPLETE, "--log-level=debug");
+	assert_int_equal(options.log_level, LOG_DEBUG);
+	assert_usage("--log-level", COMPLETE, "--log-level=7");
+	assert_usage("--log-level", COMPLETE, "--log-level", "");
+}
+
+static void the_control_socket_is_another_one(void **state)
+{
+	char name[109];
+
+	(void)state;
+	assert_runs(COMPLETE);
+	assert_null(options.control);
+	assert_runs(COMPLETE, "--control", "control");
+	assert_string_equal(options.control, "control");
+	assert_usage("--control", "-p", "dir", "-s", "one", "--control", "one");
+	memset(name, 'c', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	assert_usage("107", COMPLETE, "--control", name);
+	name[107] = '\0';
+	assert_runs(COMPLETE, "--control", name);
 }
 
 static void a_crash_limit_has_two_numbers(void **state)
@@ -505,6 +541,8 @@ int main(void)
 		cmocka_unit_test(an_option_without_its_argument_is_named),
 		cmocka_unit_test(help_names_every_option),
 		cmocka_unit_test(version_names_the_program),
+		cmocka_unit_test(the_log_has_levels),
+		cmocka_unit_test(the_control_socket_is_another_one),
 		cmocka_unit_test(a_crash_limit_has_two_numbers),
 		cmocka_unit_test(confinement_is_chosen_by_words),
 		cmocka_unit_test(ids_are_mapped_whole_and_in_a_namespace),
