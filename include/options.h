@@ -14,11 +14,13 @@
 
 struct options {
 	const char *path;        /* the directory to export */
-	const char *socket;      /* name of the socket, or NULL: fd is given */
-	int fd;                  /* a connected or a listening socket, or -1: socket is given */
+	const char *socket;      /* name of the socket, or NULL */
+	int fd;                  /* a connected or a listening socket, or -1; with no name either: LISTEN_FDS says which */
 	uid_t uid;               /* owner of the named socket, (uid_t)-1: whoever runs the helper */
 	gid_t gid;
 	bool foreground;         /* --nodaemon */
+	int ready_fd;            /* to write a newline to when clients can connect, or -1 */
+	const char *pid_file;    /* NULL: none */
 	unsigned max_clients;
 	unsigned threads;        /* reactors at most */
 	uint32_t busy_poll;      /* microseconds; UINT32_MAX: auto */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "config.h"
 
@@ -25,6 +26,8 @@
 
 enum long_option {
 	OPTION_VERSION = 256,
+	OPTION_READY_FD,
+	OPTION_PID_FILE,
 	OPTION_MAX_CLIENTS,
 	OPTION_THREADS,
 	OPTION_BUSY_POLL,
@@ -47,6 +50,8 @@ static const struct option long_options[] = {
 	{ "uid", required_argument, NULL, 'u' },
 	{ "gid", required_argument, NULL, 'g' },
 	{ "nodaemon", no_argument, NULL, 'n' },
+	{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
+	{ "pid-file", required_argument, NULL, OPTION_PID_FILE },
 	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
 	{ "busy-poll", required_argument, NULL, OPTION_BUSY_POLL },
@@ -64,7 +69,7 @@ static const struct option long_options[] = {
 };
 
 static const char help[] =
-	"Usage: virtfs-proxy-helper --path DIRECTORY (--socket NAME | --fd NUMBER) [OPTION...]\n"
+	"Usage: virtfs-proxy-helper --path DIRECTORY [--socket NAME | --fd NUMBER] [OPTION...]\n"
 	"\n"
 	"Does the file operations that need privilege for the guests of QEMU's 9p \"proxy\"\n"
 	"file system driver, confined to one directory.\n"
@@ -72,9 +77,14 @@ static const char help[] =
 	"  -p, --path DIRECTORY     the directory to export\n"
 	"  -s, --socket NAME        create a socket and serve every QEMU that connects\n"
 	"  -f, --fd NUMBER          serve an inherited socket, connected or listening\n"
+	"                           (without either: the one that LISTEN_FDS tells of)\n"
 	"  -u, --uid USER           owner of the named socket, name or number\n"
 	"  -g, --gid GROUP          group of the named socket, name or number\n"
 	"  -n, --nodaemon           stay in the foreground, log to stderr\n"
+	"      --ready-fd NUMBER    when clients can connect, write a newline to this inherited\n"
+	"                           descriptor and close it\n"
+	"      --pid-file NAME      when clients can connect, write the process id to this file,\n"
+	"                           which is removed at the end\n"
 	"      --max-clients COUNT  serve at most so many connections at once (256)\n"
 	"      --threads COUNT      run at most so many requests at once (64)\n"
 	"      --busy-poll HOW      look for a client's next request before sleeping: auto\n"
@@ -226,6 +236,17 @@ static enum options_result parse_fd(const char *text, int *fd)
 	return OPTIONS_RUN;
 }
 
+/* The standard descriptors have other uses. */
+static enum options_result parse_ready_fd(const char *text, int *fd)
+{
+	unsigned long number;
+
+	if (!parse_number(text, STDERR_FILENO + 1, INT_MAX, &number))
+		return wrong("--ready-fd '%s': give the number of an open descriptor, 3 or more", text);
+	*fd = (int)number;
+	return OPTIONS_RUN;
+}
+
 static enum options_result parse_xattr_policy(const char *text, enum xattr_policy *policy)
 {
 	static const char *const words[] = {
@@ -286,6 +307,11 @@ static enum options_result parse_one(int option, const char *argument, struct op
 	case 'n':
 		options->foreground = true;
 		return OPTIONS_RUN;
+	case OPTION_READY_FD:
+		return parse_ready_fd(argument, &options->ready_fd);
+	case OPTION_PID_FILE:
+		options->pid_file = argument;
+		return OPTIONS_RUN;
 	case OPTION_MAX_CLIENTS:
 		return parse_count("--max-clients", argument, MOST_CLIENTS, &options->max_clients);
 	case OPTION_THREADS:
@@ -316,26 +342,36 @@ static enum options_result parse_one(int option, const char *argument, struct op
 	}
 }
 
-/* What options mean together. */
-static enum options_result check(const struct options *options)
+/* How QEMU reaches the helper. */
+static enum options_result check_socket(const struct options *options)
 {
 	const size_t longest = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
-	const char *idmap_fault = idmap_check(&options->confinement.idmap);
 
-	if (!options->path)
-		return wrong("say which directory to export: --path DIRECTORY");
-	if (!options->socket && options->fd < 0)
+	/* Whether the socket that a service manager announces is there, and is one to serve, is seen at the start. */
+	if (!options->socket && options->fd < 0 && !getenv("LISTEN_FDS"))
 		return wrong("say how QEMU reaches the helper: --socket NAME or --fd NUMBER");
 	if (options->socket && options->fd >= 0)
 		return wrong("give either --socket or --fd, not both");
 	if (options->socket && strlen(options->socket) > longest)
 		return wrong("--socket: the name has %zu bytes, and QEMU could connect to one of at most %zu",
 		             strlen(options->socket), longest);
+	if (options->ready_fd >= 0 && options->ready_fd == options->fd)
+		return wrong("--ready-fd %d is the socket of --fd; give another descriptor", options->ready_fd);
+	return OPTIONS_RUN;
+}
+
+/* What options mean together. */
+static enum options_result check(const struct options *options)
+{
+	const char *idmap_fault = idmap_check(&options->confinement.idmap);
+
+	if (!options->path)
+		return wrong("say which directory to export: --path DIRECTORY");
 	if (idmap_fault)
 		return wrong("--idmap: %s", idmap_fault);
 	if (idmap_exists(&options->confinement.idmap) && options->confinement.kind == SANDBOX_CHROOT)
 		return wrong("--idmap needs --sandbox=namespace");
-	return OPTIONS_RUN;
+	return check_socket(options);
 }
 
 enum options_result options_parse(int count, char **arguments, struct options *options)
@@ -345,6 +381,7 @@ enum options_result options_parse(int count, char **arguments, struct options *o
 
 	*options = (struct options){
 		.fd = -1,
+		.ready_fd = -1,
 		.uid = (uid_t)-1,
 		.gid = (gid_t)-1,
 		.max_clients = DEFAULT_MAX_CLIENTS,

@@ -22,6 +22,7 @@ int custody_create(struct custody *custody, uint32_t most)
 	if (error)
 		return error;
 	custody->count = 0;
+	custody->reaped_requests = 0;
 	custody->copies = malloc(most * sizeof *custody->copies);
 	custody->handed = calloc(most, sizeof *custody->handed);
 	if (!custody->copies || !custody->handed)
@@ -101,12 +102,23 @@ uint32_t custody_reap(struct custody *custody)
 			continue;
 		log_info("client pid %d, uid %u: gone after %" PRIu64 " requests, %" PRIu64 " of them failed", (int)slot->pid,
 		         (unsigned)slot->uid, slot_load(slot->requests), slot_load(slot->errors));
+		custody->reaped_requests += slot_load(slot->requests);
 		descriptor_close(&custody->copies[i]);
 		slot_set_phase(slot, SLOT_FREE);
 		custody->count--;
 		reaped++;
 	}
 	return reaped;
+}
+
+uint64_t custody_requests(const struct custody *custody)
+{
+	uint64_t requests = custody->reaped_requests;
+
+	for (uint32_t i = 0; i < custody->scoreboard.count; i++)
+		if (custody->copies[i] >= 0)
+			requests += slot_load(custody->scoreboard.slots[i].requests);
+	return requests;
 }
 
 void custody_destroy(struct custody *custody)

@@ -24,6 +24,7 @@
 #include "common/log.h"
 #include "common/policy.h"
 #include "common/private_attributes.h"
+#include "monitor/activation.h"
 #include "monitor/custody.h"
 #include "monitor/daemon.h"
 #include "monitor/inherited.h"
@@ -31,6 +32,9 @@
 #include "monitor/limits.h"
 #include "monitor/listener.h"
 #include "monitor/name.h"
+#include "monitor/notify.h"
+#include "monitor/pid_file.h"
+#include "monitor/ready.h"
 #include "monitor/refusal.h"
 #include "monitor/worker_process.h"
 #include "config.h"
@@ -41,6 +45,8 @@ static const struct timeval stop_time = { .tv_sec = 4, .tv_usec = 200000 };
 /* For a worker that has nothing to do but to answer what a dead one left: with the above, less than 5 s. */
 static const struct timeval settle_time = { .tv_usec = 400000 };
 
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
 /* A worker that dies more often than this is not replaced any more. */
 #define CRASHES_MOST    10
 #define CRASHES_SECONDS 60
@@ -50,7 +56,9 @@ struct monitor {
 	struct limits limits;
 	struct event_base *base;
 	int export_fd;
+	int inherited_fd; /* the launcher's socket as it was passed, or -1 */
 	int daemon_fd;   /* tells the process that was started that we are ready, or -1 */
+	int ready_fd;    /* tells whoever gave --ready-fd, or -1 */
 	int bound_fd;    /* the listening socket until it is listened on, or -1 */
 	int single_fd;   /* the connected socket of --fd until it is admitted, or -1 */
 	bool single;     /* to serve a connected --fd, and end with it */
@@ -60,6 +68,8 @@ struct monitor {
 	int status;      /* to exit with */
 	struct socket_name name;
 	bool named;
+	struct pid_file pid_file;
+	struct notify notify;
 	struct keeper keeper;
 	struct listener listener;
 	struct refusals refusals;
@@ -98,6 +108,7 @@ static void stop(struct monitor *monitor)
 		end_loop(monitor);
 		return;
 	}
+	notify_stopping(&monitor->notify);
 	evtimer_add(monitor->deadline, &stop_time);
 	if (monitor->worker.ready)
 		worker_process_stop(&monitor->worker);
@@ -153,9 +164,12 @@ static void on_accepted(int fd, void *context)
 {
 	struct monitor *monitor = context;
 
-	if (custody_admit(&monitor->custody, fd) < 0)
+	if (custody_admit(&monitor->custody, fd) < 0) {
 		refuse(&monitor->refusals, monitor->base, fd, "there are as many clients as --max-clients allows");
-	else if (monitor->worker.ready)
+		return;
+	}
+	notify_changed(&monitor->notify);
+	if (monitor->worker.ready)
 		hand_over(monitor);
 }
 
@@ -166,6 +180,8 @@ static void on_closed(void *context)
 	if (!custody_reap(&monitor->custody))
 		return;
 	listener_resume(&monitor->listener);
+	if (!monitor->stopping)
+		notify_changed(&monitor->notify);
 	if (monitor->single && monitor->custody.count == 0)
 		stop(monitor);
 }
@@ -179,6 +195,21 @@ static void announce(const struct monitor *monitor)
 	policy_describe(&monitor->options->policy, policy);
 	log_info("version " VERSION ", serving %s on %s%s%s", monitor->options->path,
 	         monitor->named ? "socket " : "an inherited socket", monitor->named ? monitor->name.path : "", policy);
+}
+
+/* To whoever waits for it, each in its way. What the first of them hears about is the last that can fail. */
+static int tell_ready(struct monitor *monitor)
+{
+	int error = pid_file_publish(&monitor->pid_file);
+
+	if (!error)
+		error = notify_ready(&monitor->notify, monitor->base, &monitor->custody);
+	if (error)
+		return error;
+	ready_tell(&monitor->ready_fd);
+	if (monitor->daemon_fd >= 0)
+		daemon_ready(&monitor->daemon_fd);
+	return 0;
 }
 
 /* The first worker is ready: now clients may come. */
@@ -197,9 +228,10 @@ static int begin_serving(struct monitor *monitor)
 	if (monitor->named)
 		keeper_start(&monitor->keeper, monitor->base, &monitor->name, &monitor->listener);
 	announce(monitor);
+	error = tell_ready(monitor);
+	if (error)
+		return error;
 	monitor->serving = true;
-	if (monitor->daemon_fd >= 0)
-		daemon_ready(&monitor->daemon_fd);
 	if (monitor->single)
 		on_accepted(descriptor_take(&monitor->single_fd), monitor);
 	return 0;
@@ -315,7 +347,7 @@ static int open_export(struct monitor *monitor)
 static int take_inherited(struct monitor *monitor)
 {
 	bool listening = false;
-	int fd = inherited_socket_take(monitor->options->fd, &listening);
+	int fd = inherited_socket_take(monitor->inherited_fd, &listening);
 
 	if (fd < 0)
 		return fd;
@@ -372,6 +404,8 @@ static int prepare(struct monitor *monitor)
 		error = open_export(monitor);
 	if (!error)
 		error = monitor->options->socket ? make_named(monitor) : take_inherited(monitor);
+	if (!error && monitor->options->pid_file)
+		error = pid_file_open(&monitor->pid_file, monitor->options->pid_file);
 	if (error)
 		return error;
 
@@ -396,6 +430,7 @@ static void free_event(struct event *event)
 
 static void finish(struct monitor *monitor)
 {
+	notify_finish(&monitor->notify);
 	keeper_stop(&monitor->keeper);
 	if (monitor->named)
 		socket_name_close(&monitor->name);
@@ -403,6 +438,7 @@ static void finish(struct monitor *monitor)
 	worker_process_finish(&monitor->worker, true);
 	refusals_finish(&monitor->refusals);
 	custody_destroy(&monitor->custody);
+	pid_file_remove(&monitor->pid_file);
 	free_event(monitor->terminate);
 	free_event(monitor->interrupt);
 	free_event(monitor->hangup);
@@ -412,21 +448,53 @@ static void finish(struct monitor *monitor)
 	descriptor_close(&monitor->bound_fd);
 	descriptor_close(&monitor->single_fd);
 	descriptor_close(&monitor->export_fd);
+	descriptor_close(&monitor->ready_fd);
 	descriptor_close(&monitor->daemon_fd);
 }
 
-/* Nothing of the launcher's but the standard descriptors, and the socket if it gave us one. */
-static int shed_launcher(const struct options *options)
+/* What the launcher, or the service manager, has meant for us. Says what is wrong with it. */
+static int take_from_launcher(struct monitor *monitor)
 {
-	int keep[] = { options->fd };
-	int error = descriptor_fill_standard();
+	const struct options *options = monitor->options;
+	int error;
+
+	notify_init(&monitor->notify);
+	monitor->inherited_fd = options->fd;
+	error = activation_take(!options->socket && options->fd < 0, &monitor->inherited_fd);
+	if (!error && options->ready_fd >= 0)
+		error = ready_check(options->ready_fd);
+	if (!error)
+		monitor->ready_fd = options->ready_fd;
+	return error;
+}
+
+/* Nothing else of the launcher's but the standard descriptors. */
+static int shed_launcher(const struct monitor *monitor)
+{
+	int keep[] = { monitor->inherited_fd, monitor->ready_fd };
 	sigset_t none;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	umask(0);
-	return error ? error : descriptor_close_all_but(keep, options->fd >= 0 ? 1 : 0);
+	return descriptor_close_all_but(keep, COUNT(keep));
+}
+
+/* The part of it that is another process's business: who started us, and who we become. */
+static int part_from_launcher(struct monitor *monitor)
+{
+	int error = descriptor_fill_standard();
+
+	if (!error && take_from_launcher(monitor))
+		return -EINVAL;
+	if (!error)
+		error = shed_launcher(monitor);
+	if (!error && !monitor->options->foreground)
+		error = daemon_fork(&monitor->daemon_fd);
+	if (error)
+		log_error("cannot start: %s", strerror(-error));
+	return error;
 }
 
 int monitor_main(const struct options *options)
@@ -435,21 +503,19 @@ int monitor_main(const struct options *options)
 		.options = options,
 		.limits = { options->max_clients, options->threads },
 		.export_fd = -1,
+		.inherited_fd = -1,
 		.daemon_fd = -1,
+		.ready_fd = -1,
 		.bound_fd = -1,
 		.single_fd = -1,
 		.keeper = { .watch_fd = -1 },
+		.pid_file = { .directory = -1, .fd = -1 },
 		.name = { .directory = -1, .staging_fd = -1 },
 		.worker = { .channel = -1, .log_fd = -1 },
 	};
-	int error = shed_launcher(options);
 
-	if (!error && !options->foreground)
-		error = daemon_fork(&monitor.daemon_fd);
-	if (error) {
-		log_error("cannot start: %s", strerror(-error));
+	if (part_from_launcher(&monitor))
 		return EXIT_FAILURE;
-	}
 	prctl(PR_SET_NAME, "vph-monitor");
 
 	if (prepare(&monitor))
