@@ -21,6 +21,7 @@
 #define DEFAULT_THREADS     64
 #define MOST_THREADS        4096
 #define MOST_BUSY_POLL      1000 /* us */
+#define MOST_DESCRIPTORS    INT_MAX
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -28,6 +29,7 @@ enum long_option {
 	OPTION_VERSION = 256,
 	OPTION_READY_FD,
 	OPTION_PID_FILE,
+	OPTION_ALLOW_UID,
 	OPTION_MAX_CLIENTS,
 	OPTION_THREADS,
 	OPTION_BUSY_POLL,
@@ -39,6 +41,7 @@ enum long_option {
 	OPTION_NO_SETID,
 	OPTION_XATTR_POLICY,
 	OPTION_UTIME_QUIRK,
+	OPTION_RLIMIT_NOFILE,
 };
 
 static const char short_options[] = "p:f:s:u:g:nh";
@@ -52,6 +55,7 @@ static const struct option long_options[] = {
 	{ "nodaemon", no_argument, NULL, 'n' },
 	{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
 	{ "pid-file", required_argument, NULL, OPTION_PID_FILE },
+	{ "allow-uid", required_argument, NULL, OPTION_ALLOW_UID },
 	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
 	{ "busy-poll", required_argument, NULL, OPTION_BUSY_POLL },
@@ -63,6 +67,7 @@ static const struct option long_options[] = {
 	{ "no-setid", no_argument, NULL, OPTION_NO_SETID },
 	{ "xattr-policy", required_argument, NULL, OPTION_XATTR_POLICY },
 	{ "utime-quirk", no_argument, NULL, OPTION_UTIME_QUIRK },
+	{ "rlimit-nofile", required_argument, NULL, OPTION_RLIMIT_NOFILE },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -85,6 +90,8 @@ static const char help[] =
 	"                           descriptor and close it\n"
 	"      --pid-file NAME      when clients can connect, write the process id to this file,\n"
 	"                           which is removed at the end\n"
+	"      --allow-uid USER     serve this user's clients and root's only, name or number;\n"
+	"                           may be given several times\n"
 	"      --max-clients COUNT  serve at most so many connections at once (256)\n"
 	"      --threads COUNT      run at most so many requests at once (64)\n"
 	"      --busy-poll HOW      look for a client's next request before sleeping: auto\n"
@@ -101,6 +108,9 @@ static const char help[] =
 	"      --xattr-policy WHICH extended attributes that there are: host (all but those\n"
 	"                           private to the host, if not given), all, or none\n"
 	"      --utime-quirk        ignore a time of last access that QEMU made up\n"
+	"      --rlimit-nofile COUNT\n"
+	"                           open at most so many files in each process, instead of\n"
+	"                           as many as the hard limit allows\n"
 	"  -h, --help               print this and exit\n"
 	"      --version            print the version and exit\n"
 	"\n"
@@ -159,6 +169,17 @@ static bool parse_gid(const char *text, gid_t *gid)
 	else
 		return false;
 	return true;
+}
+
+static enum options_result parse_allow_uid(const char *text, struct options *options)
+{
+	if (options->allow_count == ALLOWED_UIDS_MOST)
+		return wrong("--allow-uid '%s': at most %d users can be listed; give the socket a group", text,
+		             ALLOWED_UIDS_MOST);
+	if (!parse_uid(text, &options->allow_uids[options->allow_count]))
+		return wrong("--allow-uid '%s': there is no such user; give a name or a number", text);
+	options->allow_count++;
+	return OPTIONS_RUN;
 }
 
 static enum options_result parse_count(const char *name, const char *text, unsigned long most, unsigned *count)
@@ -312,6 +333,8 @@ static enum options_result parse_one(int option, const char *argument, struct op
 	case OPTION_PID_FILE:
 		options->pid_file = argument;
 		return OPTIONS_RUN;
+	case OPTION_ALLOW_UID:
+		return parse_allow_uid(argument, options);
 	case OPTION_MAX_CLIENTS:
 		return parse_count("--max-clients", argument, MOST_CLIENTS, &options->max_clients);
 	case OPTION_THREADS:
@@ -330,6 +353,8 @@ static enum options_result parse_one(int option, const char *argument, struct op
 	case OPTION_XATTR_POLICY:
 	case OPTION_UTIME_QUIRK:
 		return parse_policy(option, argument, &options->policy);
+	case OPTION_RLIMIT_NOFILE:
+		return parse_count("--rlimit-nofile", argument, MOST_DESCRIPTORS, &options->rlimit_nofile);
 	case 'h':
 		fputs(help, stdout);
 		return OPTIONS_DONE;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/scoreboard.h"
+#include "monitor/peer.h"
 
 struct custody {
 	struct scoreboard scoreboard;
@@ -21,8 +22,11 @@ struct custody {
 /* Makes room for `most` connections. Returns 0 or -errno. */
 int custody_create(struct custody *custody, uint32_t most);
 
-/* Takes a connected socket and gives it a slot, whose index is returned; -ENOSPC: all are in use, fd is not taken. */
-int custody_admit(struct custody *custody, int fd);
+/*
+ * Takes a connected socket, whose other end is `peer`, and gives it a slot, whose index is returned; -ENOSPC: all are
+ * in use, fd is not taken.
+ */
+int custody_admit(struct custody *custody, int fd, const struct peer *peer);
 
 /* The next slot from `first` on whose connection the worker does not have, or -1. */
 int custody_next_unhanded(const struct custody *custody, uint32_t first);

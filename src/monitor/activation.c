@@ -12,11 +12,11 @@ static int check(int count)
 {
 	int is_ours;
 
-	if (count < 0) {
+	if (count < 0 && count != -EINVAL) {
 		log_error("LISTEN_FDS: the sockets that it announces are not there: %s", strerror(-count));
 		return count;
 	}
-	if (count == 0) {
+	if (count <= 0) {
 		log_error("LISTEN_FDS: it announces no socket to this process; give --socket or --fd");
 		return -ENOTSOCK;
 	}

@@ -2,18 +2,12 @@
 #include "monitor/custody.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/descriptor.h"
 #include "common/log.h"
-
-#define PROGRAM_SIZE 32 /* of a process's name, proc_pid_comm(5), with some to spare */
 
 int custody_create(struct custody *custody, uint32_t most)
 {
@@ -31,37 +25,18 @@ int custody_create(struct custody *custody, uint32_t most)
 	return 0;
 }
 
-/* The name of the client's program, for the log. */
-static void read_program(pid_t pid, char program[static PROGRAM_SIZE])
+static void describe(struct slot *slot, const struct peer *peer)
 {
-	AUTO_CLOSE int fd = -1;
-	char path[32];
-	ssize_t size;
+	char program[PEER_PROGRAM_SIZE];
 
-	snprintf(program, PROGRAM_SIZE, "?");
-	snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	size = fd < 0 ? -1 : read(fd, program, PROGRAM_SIZE - 1);
-	if (size > 0)
-		program[size - 1] = '\0'; /* in place of the newline */
+	slot->pid = peer->pid;
+	slot->uid = peer->uid;
+	slot->gid = peer->gid;
+	peer_program(peer, program);
+	log_info("client pid %d (%s), uid %u: connected", (int)peer->pid, program, (unsigned)peer->uid);
 }
 
-static void describe(struct slot *slot, int fd)
-{
-	struct ucred peer = { .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 };
-	socklen_t size = sizeof peer;
-	char program[PROGRAM_SIZE];
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
-		log_warning("the credentials of a client cannot be read: %s", strerror(errno));
-	slot->pid = peer.pid;
-	slot->uid = peer.uid;
-	slot->gid = peer.gid;
-	read_program(peer.pid, program);
-	log_info("client pid %d (%s), uid %u: connected", (int)peer.pid, program, (unsigned)peer.uid);
-}
-
-int custody_admit(struct custody *custody, int fd)
+int custody_admit(struct custody *custody, int fd, const struct peer *peer)
 {
 	for (uint32_t i = 0; i < custody->scoreboard.count; i++) {
 		struct slot *slot = &custody->scoreboard.slots[i];
@@ -69,7 +44,7 @@ int custody_admit(struct custody *custody, int fd)
 		if (custody->copies[i] >= 0)
 			continue;
 		memset(slot, 0, sizeof *slot);
-		describe(slot, fd);
+		describe(slot, peer);
 		custody->copies[i] = fd;
 		custody->handed[i] = false;
 		custody->count++;

@@ -33,6 +33,7 @@
 #include "monitor/listener.h"
 #include "monitor/name.h"
 #include "monitor/notify.h"
+#include "monitor/peer.h"
 #include "monitor/pid_file.h"
 #include "monitor/ready.h"
 #include "monitor/refusal.h"
@@ -45,18 +46,20 @@ static const struct timeval stop_time = { .tv_sec = 4, .tv_usec = 200000 };
 /* For a worker that has nothing to do but to answer what a dead one left: with the above, less than 5 s. */
 static const struct timeval settle_time = { .tv_usec = 400000 };
 
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+static const char not_allowed[] = "its user is not among those of --allow-uid";
 
 /* A worker that dies more often than this is not replaced any more. */
 #define CRASHES_MOST    10
 #define CRASHES_SECONDS 60
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 struct monitor {
 	const struct options *options;
 	struct limits limits;
 	struct event_base *base;
 	int export_fd;
-	int inherited_fd; /* the launcher's socket as it was passed, or -1 */
+	int inherited_fd; /* the launcher's socket, as it was passed, or -1 */
 	int daemon_fd;   /* tells the process that was started that we are ready, or -1 */
 	int ready_fd;    /* tells whoever gave --ready-fd, or -1 */
 	int bound_fd;    /* the listening socket until it is listened on, or -1 */
@@ -160,17 +163,26 @@ static void hand_over(void *context)
 		worker_process_stop(&monitor->worker);
 }
 
-static void on_accepted(int fd, void *context)
+/* A client has a slot now. */
+static void admitted(struct monitor *monitor)
 {
-	struct monitor *monitor = context;
-
-	if (custody_admit(&monitor->custody, fd) < 0) {
-		refuse(&monitor->refusals, monitor->base, fd, "there are as many clients as --max-clients allows");
-		return;
-	}
 	notify_changed(&monitor->notify);
 	if (monitor->worker.ready)
 		hand_over(monitor);
+}
+
+static void on_accepted(int fd, void *context)
+{
+	struct monitor *monitor = context;
+	struct peer peer;
+
+	peer_read(fd, &peer);
+	if (!peer_is_allowed(&peer, monitor->options))
+		refuse(&monitor->refusals, monitor->base, fd, &peer, not_allowed);
+	else if (custody_admit(&monitor->custody, fd, &peer) < 0)
+		refuse(&monitor->refusals, monitor->base, fd, &peer, "there are as many clients as --max-clients allows");
+	else
+		admitted(monitor);
 }
 
 static void on_closed(void *context)
@@ -197,7 +209,7 @@ static void announce(const struct monitor *monitor)
 	         monitor->named ? "socket " : "an inherited socket", monitor->named ? monitor->name.path : "", policy);
 }
 
-/* To whoever waits for it, each in its way. What the first of them hears about is the last that can fail. */
+/* To whoever waits for it, each in its way. First what can fail, while whoever started us still listens. */
 static int tell_ready(struct monitor *monitor)
 {
 	int error = pid_file_publish(&monitor->pid_file);
@@ -344,6 +356,18 @@ static int open_export(struct monitor *monitor)
 	return -errno;
 }
 
+/* Whoever connected it, --allow-uid means what it says; and without its one client there is nothing to start for. */
+static int check_single(const struct monitor *monitor)
+{
+	struct peer peer;
+
+	peer_read(monitor->single_fd, &peer);
+	if (peer_is_allowed(&peer, monitor->options))
+		return 0;
+	refuse_only_client(monitor->single_fd, &peer, not_allowed);
+	return -EACCES;
+}
+
 static int take_inherited(struct monitor *monitor)
 {
 	bool listening = false;
@@ -353,7 +377,7 @@ static int take_inherited(struct monitor *monitor)
 		return fd;
 	monitor->single = !listening;
 	*(listening ? &monitor->bound_fd : &monitor->single_fd) = fd;
-	return 0;
+	return monitor->single ? check_single(monitor) : 0;
 }
 
 static int make_named(struct monitor *monitor)
@@ -387,10 +411,17 @@ static int watch_signals(struct monitor *monitor)
 
 static int check_privilege(void)
 {
-	if (geteuid() == 0)
-		return 0;
-	log_error("this needs root's privileges: start it as root, or as root of a user namespace");
-	return -EPERM;
+	if (geteuid() != 0) {
+		log_error("this needs root's privileges: start it as root, or as root of a user namespace");
+		return -EPERM;
+	}
+	/* Anybody could then export anything, and read and change it as root. */
+	if (getuid() != 0) {
+		log_error("this was started with privileges that its caller, uid %u, does not have: never make it set-user-ID",
+		          (unsigned)getuid());
+		return -EPERM;
+	}
+	return 0;
 }
 
 static int prepare(struct monitor *monitor)
@@ -402,15 +433,18 @@ static int prepare(struct monitor *monitor)
 		error = private_attributes_read();
 	if (!error)
 		error = open_export(monitor);
-	if (!error)
-		error = monitor->options->socket ? make_named(monitor) : take_inherited(monitor);
+	/* Before the socket, whose making changes what a relative name means. */
 	if (!error && monitor->options->pid_file)
 		error = pid_file_open(&monitor->pid_file, monitor->options->pid_file);
+	if (!error)
+		error = monitor->options->socket ? make_named(monitor) : take_inherited(monitor);
+	if (!error)
+		error = limits_fit(&monitor->limits, monitor->options->rlimit_nofile);
 	if (error)
 		return error;
 
 	monitor->base = event_base_new();
-	error = chdir("/") ? -errno : limits_fit(&monitor->limits);
+	error = chdir("/") ? -errno : 0;
 	if (!error)
 		error = monitor->base ? custody_create(&monitor->custody, monitor->limits.clients) : -ENOMEM;
 	if (!error)

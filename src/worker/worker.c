@@ -18,6 +18,7 @@
 #include "common/channel.h"
 #include "common/descriptor.h"
 #include "common/log.h"
+#include "ops/object.h"
 #include "worker/policy.h"
 #include "worker/reactor.h"
 #include "worker/sandbox.h"
@@ -325,7 +326,7 @@ _Noreturn void worker_run(const struct worker_setup *given)
 {
 	static struct worker_setup setup;
 	static struct worker worker;
-	int error;
+	int known[2], error;
 
 	setup = *given;
 	worker.setup = &setup;
@@ -334,8 +335,10 @@ _Noreturn void worker_run(const struct worker_setup *given)
 		log_error("cannot start the worker: %s", strerror(-error));
 		leave(&worker, EXIT_FAILURE);
 	}
+	known[0] = setup.channel;
+	known[1] = object_prepare();
 	if (sandbox_enter(setup.export_fd, &setup.confinement) || !sandbox_verify() ||
-	    !sandbox_verify_descriptors(&setup.channel, 1))
+	    !sandbox_verify_descriptors(known, 2))
 		leave(&worker, EXIT_FAILURE);
 
 	poller_configure(setup.busy_poll);

@@ -33,6 +33,11 @@ def has_ended(pid):
     return state(pid) in "XZ"
 
 
+def waits_in(pid, *functions):
+    """Whether its first thread waits in one of these functions of the kernel, proc_pid_wchan(5)."""
+    return _read(f"/proc/{pid}/wchan") in functions
+
+
 def cpu_seconds(pid):
     """User and system time of all threads so far."""
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
