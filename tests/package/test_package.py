@@ -6,6 +6,7 @@ the installed unit's own command by systemd-socket-activate.
 """
 
 import contextlib
+import errno
 import pathlib
 import re
 import shutil
@@ -13,6 +14,7 @@ import signal
 import subprocess
 
 import pytest
+from support.expect import fails
 from support.helper import ROOT, wait_for
 from support.overlay import overlay
 from support.units import SERVICE, SOCKET, parse
@@ -86,7 +88,7 @@ def test_contents_are_where_the_distribution_has_such_things(package):
     files = contents(package)
     for name in (f"/usr/bin/{NAME}", f"{UNITS}/{SERVICE.name}", f"{UNITS}/{SOCKET.name}", QEMUS_MANUAL):
         assert name in files
-    assert f"/usr/share/doc/{NAME}/README.md" in files
+    assert f"/usr/share/doc/{NAME}/README.md.gz" in files
     assert {owner for _, owner in files.values()} == {"root/root"}
     assert not [name for name in files if name.startswith(("/usr/lib/qemu", "/usr/include"))]
     assert not [name for name, (mode, _) in files.items() if "s" in mode or mode[8] == "w"], "nothing is set-id"
@@ -131,14 +133,34 @@ def instance(machine, name):
     (machine.root / path[1:]).parent.rmdir()
 
 
-def test_instance_serves_its_export(installed):
-    export = installed.root / "srv/share"
-    export.mkdir()
-    (export / "file").write_text("content")
-    (installed.root / "etc/virtfs-proxy/share.conf").write_text('EXPORT=/srv/share\nOPTIONS="--readonly --no-setid"\n')
+def readme_commands():
+    """README.md's way to a service, after the installation."""
+    text = (ROOT / "README.md").read_text().split("### As a service")[1]
+    first, *rest = re.search(r"```sh\n(.*?)```", text, re.DOTALL)[1].splitlines(keepends=True)
+    assert first.startswith(f"apt install ./{NAME}_*.deb")
+    return "".join(rest)
+
+
+def test_readme_leads_to_a_service_that_starts_at_boot(installed):
+    """There is no systemd to start it now: what is enabled is only written down."""
+    commands = readme_commands()
+    assert "systemctl enable --now " in commands
+    installed.run("sh", "-ec", commands.replace(" --now ", " "))
+    enabled = installed.changes()
+    assert "/etc/systemd/system/multi-user.target.wants/virtfs-proxy@share.service" in enabled
+    assert "/etc/systemd/system/sockets.target.wants/virtfs-proxy@share.socket" in enabled
+    done = installed.run("systemd-analyze", "verify", "virtfs-proxy@share.service")
+    assert "virtfs-proxy" not in done
+    (installed.root / "srv/share/file").write_text("content")
     with instance(installed, "share") as name, Client.connect(name) as client:
         assert client.lstat("//file").size == len("content")
-        assert client.lstat("/").ino == export.stat().st_ino
+
+
+def test_options_of_an_instance_are_the_helpers(installed):
+    (installed.root / "srv/other").mkdir()
+    (installed.root / "etc/virtfs-proxy/other.conf").write_text('EXPORT=/srv/other\nOPTIONS="--no-setid --readonly"\n')
+    with instance(installed, "other") as name, Client.connect(name) as client, fails(errno.EROFS):
+        client.mkdir("//directory")
 
 
 def test_upgrade_and_reinstallation_change_nothing(installed, package):
