@@ -10,6 +10,7 @@ from support.helper import ROOT, Helper
 from support.launch import run
 
 OPTIONS = ["-p", "--path", "-s", "--socket", "-f", "--fd", "-u", "--uid", "-g", "--gid", "-n", "--nodaemon"]
+OPTIONS += ["--ready-fd", "--pid-file"]
 OPTIONS += ["--allow-uid", "--max-clients", "--threads", "--busy-poll", "--sandbox", "--seccomp", "--idmap"]
 OPTIONS += ["--readonly", "--no-devices", "--no-setid", "--xattr-policy"]
 OPTIONS += ["--utime-quirk", "--rlimit-nofile", "--crash-limit", "-h", "--help", "--version"]
@@ -48,6 +49,7 @@ MISTAKES = {
     "no path": (("--socket", "name"), "--path"),
     "no socket": (GIVEN, "--socket"),
     "no descriptor": (GIVEN, "--fd"),
+    "descriptor for two things": ((*GIVEN, "--fd", "3", "--ready-fd", "3"), "--ready-fd 3"),
     "socket and descriptor": ((*COMPLETE, "--fd", "3"), "not both"),
     "unknown option": ((*COMPLETE, "--unknown"), "--unknown"),
     "unknown letter": ((*COMPLETE, "-z"), "'z'"),
@@ -72,6 +74,7 @@ for option, wrong_values in (
     ("--crash-limit", ["", "10", "/", "10/", "/60", "10/0", "-1/60", "1001/60", "10/86401", "10/60/1", "12345678/60"]),
     ("--sandbox", ["", "none", "Chroot", "auto "]),
     ("--seccomp", ["", "on", "trap"]),
+    ("--ready-fd", [*NOT_NUMBERS, "0", "2", "2147483648"]),
     ("--idmap", ["", "uid", "uid:0:1000", "uid:0:0:0,gid:0:0:1", "uid:-1:0:1,gid:0:0:1"]),
     ("--xattr-policy", ["", "hosts", "ALL", "0"]),
     ("--rlimit-nofile", [*NOT_COUNTS, "2147483648"]),
