@@ -7,11 +7,14 @@
 #include <limits.h>
 #include <pwd.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <syslog.h>
+#include <unistd.h>
 
 #include "config.h"
 
@@ -20,12 +23,20 @@
 #define DEFAULT_THREADS     64
 #define MOST_THREADS        4096
 #define MOST_BUSY_POLL      1000 /* us */
+#define MOST_CRASHES        1000
+#define MOST_CRASH_SECONDS  86400
+#define MOST_DESCRIPTORS    INT_MAX
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 enum long_option {
 	OPTION_VERSION = 256,
+	OPTION_LOG_LEVEL,
+	OPTION_READY_FD,
+	OPTION_PID_FILE,
+	OPTION_ALLOW_UID,
 	OPTION_MAX_CLIENTS,
+	OPTION_CONTROL,
 	OPTION_THREADS,
 	OPTION_BUSY_POLL,
 	OPTION_SANDBOX,
@@ -36,6 +47,8 @@ enum long_option {
 	OPTION_NO_SETID,
 	OPTION_XATTR_POLICY,
 	OPTION_UTIME_QUIRK,
+	OPTION_RLIMIT_NOFILE,
+	OPTION_CRASH_LIMIT,
 };
 
 static const char short_options[] = "p:f:s:u:g:nh";
@@ -47,6 +60,11 @@ static const struct option long_options[] = {
 	{ "uid", required_argument, NULL, 'u' },
 	{ "gid", required_argument, NULL, 'g' },
 	{ "nodaemon", no_argument, NULL, 'n' },
+	{ "control", required_argument, NULL, OPTION_CONTROL },
+	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
+	{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
+	{ "pid-file", required_argument, NULL, OPTION_PID_FILE },
+	{ "allow-uid", required_argument, NULL, OPTION_ALLOW_UID },
 	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
 	{ "busy-poll", required_argument, NULL, OPTION_BUSY_POLL },
@@ -58,13 +76,15 @@ static const struct option long_options[] = {
 	{ "no-setid", no_argument, NULL, OPTION_NO_SETID },
 	{ "xattr-policy", required_argument, NULL, OPTION_XATTR_POLICY },
 	{ "utime-quirk", no_argument, NULL, OPTION_UTIME_QUIRK },
+	{ "rlimit-nofile", required_argument, NULL, OPTION_RLIMIT_NOFILE },
+	{ "crash-limit", required_argument, NULL, OPTION_CRASH_LIMIT },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
 };
 
 static const char help[] =
-	"Usage: virtfs-proxy-helper --path DIRECTORY (--socket NAME | --fd NUMBER) [OPTION...]\n"
+	"Usage: virtfs-proxy-helper --path DIRECTORY [--socket NAME | --fd NUMBER] [OPTION...]\n"
 	"\n"
 	"Does the file operations that need privilege for the guests of QEMU's 9p \"proxy\"\n"
 	"file system driver, confined to one directory.\n"
@@ -72,9 +92,19 @@ static const char help[] =
 	"  -p, --path DIRECTORY     the directory to export\n"
 	"  -s, --socket NAME        create a socket and serve every QEMU that connects\n"
 	"  -f, --fd NUMBER          serve an inherited socket, connected or listening\n"
+	"                           (without either: the one that LISTEN_FDS tells of)\n"
 	"  -u, --uid USER           owner of the named socket, name or number\n"
 	"  -g, --gid GROUP          group of the named socket, name or number\n"
 	"  -n, --nodaemon           stay in the foreground, log to stderr\n"
+	"      --control NAME       create a socket for virtfs-proxyctl, root's alone\n"
+	"      --log-level LEVEL    how much to log: error, warn, info (if not given), or debug,\n"
+	"                           which is each request\n"
+	"      --ready-fd NUMBER    when clients can connect, write a newline to this inherited\n"
+	"                           descriptor and close it\n"
+	"      --pid-file NAME      when clients can connect, write the process id to this file,\n"
+	"                           which is removed at the end\n"
+	"      --allow-uid USER     serve this user's clients and root's only, name or number;\n"
+	"                           may be given several times\n"
 	"      --max-clients COUNT  serve at most so many connections at once (256)\n"
 	"      --threads COUNT      run at most so many requests at once (64)\n"
 	"      --busy-poll HOW      look for a client's next request before sleeping: auto\n"
@@ -91,6 +121,11 @@ static const char help[] =
 	"      --xattr-policy WHICH extended attributes that there are: host (all but those\n"
 	"                           private to the host, if not given), all, or none\n"
 	"      --utime-quirk        ignore a time of last access that QEMU made up\n"
+	"      --rlimit-nofile COUNT\n"
+	"                           open at most so many files in each process, instead of\n"
+	"                           as many as the hard limit allows\n"
+	"      --crash-limit COUNT/SECONDS  replace a worker that dies, so often in such a time\n"
+	"                           at most (10/60)\n"
 	"  -h, --help               print this and exit\n"
 	"      --version            print the version and exit\n"
 	"\n"
@@ -151,6 +186,17 @@ static bool parse_gid(const char *text, gid_t *gid)
 	return true;
 }
 
+static enum options_result parse_allow_uid(const char *text, struct options *options)
+{
+	if (options->allow_count == ALLOWED_UIDS_MOST)
+		return wrong("--allow-uid '%s': at most %d users can be listed; give the socket a group", text,
+		             ALLOWED_UIDS_MOST);
+	if (!parse_uid(text, &options->allow_uids[options->allow_count]))
+		return wrong("--allow-uid '%s': there is no such user; give a name or a number", text);
+	options->allow_count++;
+	return OPTIONS_RUN;
+}
+
 static enum options_result parse_count(const char *name, const char *text, unsigned long most, unsigned *count)
 {
 	unsigned long number;
@@ -173,6 +219,22 @@ static enum options_result parse_busy_poll(const char *text, uint32_t *limit)
 		*limit = (uint32_t)number;
 	else
 		return wrong("--busy-poll '%s': give auto, off, or microseconds, at most %d", text, MOST_BUSY_POLL);
+	return OPTIONS_RUN;
+}
+
+/* COUNT/SECONDS */
+static enum options_result parse_crash_limit(const char *text, struct options *options)
+{
+	const char *slash = strchr(text, '/');
+	unsigned long count = 0, seconds = 0;
+	char first[8] = "";
+
+	if (slash && slash - text < (ptrdiff_t)sizeof first)
+		memcpy(first, text, (size_t)(slash - text));
+	if (!parse_number(first, 0, MOST_CRASHES, &count) || !parse_number(slash + 1, 1, MOST_CRASH_SECONDS, &seconds))
+		return wrong("--crash-limit '%s': give COUNT/SECONDS, at most %d/%d", text, MOST_CRASHES, MOST_CRASH_SECONDS);
+	options->crash_count = (unsigned)count;
+	options->crash_seconds = (unsigned)seconds;
 	return OPTIONS_RUN;
 }
 
@@ -209,6 +271,18 @@ static enum options_result parse_seccomp(const char *text, enum seccomp_mode *mo
 	return OPTIONS_RUN;
 }
 
+static enum options_result parse_log_level(const char *text, int *level)
+{
+	static const char *const words[] = { "error", "warn", "info", "debug" };
+	static const int levels[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+	unsigned place;
+
+	if (!parse_word(text, words, COUNT(words), &place))
+		return wrong("--log-level '%s': give error, warn, info or debug", text);
+	*level = levels[place];
+	return OPTIONS_RUN;
+}
+
 static enum options_result parse_idmap(const char *text, struct idmap *map)
 {
 	const char *what = idmap_parse(map, text);
@@ -222,6 +296,17 @@ static enum options_result parse_fd(const char *text, int *fd)
 
 	if (!parse_number(text, 0, INT_MAX, &number))
 		return wrong("--fd '%s': give the number of an open descriptor", text);
+	*fd = (int)number;
+	return OPTIONS_RUN;
+}
+
+/* The standard descriptors have other uses. */
+static enum options_result parse_ready_fd(const char *text, int *fd)
+{
+	unsigned long number;
+
+	if (!parse_number(text, STDERR_FILENO + 1, INT_MAX, &number))
+		return wrong("--ready-fd '%s': give the number of an open descriptor, 3 or more", text);
 	*fd = (int)number;
 	return OPTIONS_RUN;
 }
@@ -286,12 +371,26 @@ static enum options_result parse_one(int option, const char *argument, struct op
 	case 'n':
 		options->foreground = true;
 		return OPTIONS_RUN;
+	case OPTION_CONTROL:
+		options->control = argument;
+		return OPTIONS_RUN;
+	case OPTION_LOG_LEVEL:
+		return parse_log_level(argument, &options->log_level);
+	case OPTION_READY_FD:
+		return parse_ready_fd(argument, &options->ready_fd);
+	case OPTION_PID_FILE:
+		options->pid_file = argument;
+		return OPTIONS_RUN;
+	case OPTION_ALLOW_UID:
+		return parse_allow_uid(argument, options);
 	case OPTION_MAX_CLIENTS:
 		return parse_count("--max-clients", argument, MOST_CLIENTS, &options->max_clients);
 	case OPTION_THREADS:
 		return parse_count("--threads", argument, MOST_THREADS, &options->threads);
 	case OPTION_BUSY_POLL:
 		return parse_busy_poll(argument, &options->busy_poll);
+	case OPTION_CRASH_LIMIT:
+		return parse_crash_limit(argument, options);
 	case OPTION_SANDBOX:
 		return parse_sandbox(argument, &options->confinement.kind);
 	case OPTION_SECCOMP:
@@ -304,6 +403,8 @@ static enum options_result parse_one(int option, const char *argument, struct op
 	case OPTION_XATTR_POLICY:
 	case OPTION_UTIME_QUIRK:
 		return parse_policy(option, argument, &options->policy);
+	case OPTION_RLIMIT_NOFILE:
+		return parse_count("--rlimit-nofile", argument, MOST_DESCRIPTORS, &options->rlimit_nofile);
 	case 'h':
 		fputs(help, stdout);
 		return OPTIONS_DONE;
@@ -316,26 +417,41 @@ static enum options_result parse_one(int option, const char *argument, struct op
 	}
 }
 
-/* What options mean together. */
-static enum options_result check(const struct options *options)
+/* How QEMU reaches the helper. */
+static enum options_result check_socket(const struct options *options)
 {
 	const size_t longest = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
-	const char *idmap_fault = idmap_check(&options->confinement.idmap);
 
-	if (!options->path)
-		return wrong("say which directory to export: --path DIRECTORY");
-	if (!options->socket && options->fd < 0)
+	/* Whether the socket that a service manager announces is there, and is one to serve, is seen at the start. */
+	if (!options->socket && options->fd < 0 && !getenv("LISTEN_FDS"))
 		return wrong("say how QEMU reaches the helper: --socket NAME or --fd NUMBER");
 	if (options->socket && options->fd >= 0)
 		return wrong("give either --socket or --fd, not both");
 	if (options->socket && strlen(options->socket) > longest)
 		return wrong("--socket: the name has %zu bytes, and QEMU could connect to one of at most %zu",
 		             strlen(options->socket), longest);
+	if (options->control && strlen(options->control) > longest)
+		return wrong("--control: the name has %zu bytes, and a socket's has at most %zu", strlen(options->control),
+		             longest);
+	if (options->control && options->socket && !strcmp(options->control, options->socket))
+		return wrong("--control and --socket are two sockets: give them different names");
+	if (options->ready_fd >= 0 && options->ready_fd == options->fd)
+		return wrong("--ready-fd %d is the socket of --fd; give another descriptor", options->ready_fd);
+	return OPTIONS_RUN;
+}
+
+/* What options mean together. */
+static enum options_result check(const struct options *options)
+{
+	const char *idmap_fault = idmap_check(&options->confinement.idmap);
+
+	if (!options->path)
+		return wrong("say which directory to export: --path DIRECTORY");
 	if (idmap_fault)
 		return wrong("--idmap: %s", idmap_fault);
 	if (idmap_exists(&options->confinement.idmap) && options->confinement.kind == SANDBOX_CHROOT)
 		return wrong("--idmap needs --sandbox=namespace");
-	return OPTIONS_RUN;
+	return check_socket(options);
 }
 
 enum options_result options_parse(int count, char **arguments, struct options *options)
@@ -345,11 +461,15 @@ enum options_result options_parse(int count, char **arguments, struct options *o
 
 	*options = (struct options){
 		.fd = -1,
+		.ready_fd = -1,
 		.uid = (uid_t)-1,
 		.gid = (gid_t)-1,
 		.max_clients = DEFAULT_MAX_CLIENTS,
 		.threads = DEFAULT_THREADS,
 		.busy_poll = UINT32_MAX,
+		.log_level = LOG_INFO,
+		.crash_count = 10,
+		.crash_seconds = 60,
 		.confinement = { .seccomp = SECCOMP_DEFAULT },
 	};
 	optind = 0; /* glibc's word for starting anew */

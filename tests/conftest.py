@@ -10,9 +10,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from support.helper import OURS, Helper  # noqa: E402
+from support.helper import OURS, SANITIZER_WORDS, Helper  # noqa: E402
 
-SANITIZER_WORDS = ("Sanitizer", "runtime error:")
 IN_CI = os.environ.get("CI") == "true"
 
 

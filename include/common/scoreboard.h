@@ -24,6 +24,8 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "common/ledger.h"
+
 enum slot_phase {
 	SLOT_FREE,
 	SLOT_IDLE,      /* nothing of a next message has been dealt with */
@@ -58,6 +60,7 @@ struct slot {
 struct scoreboard {
 	uint32_t count;
 	struct slot *slots;
+	struct ledger *ledgers; /* one for each slot */
 };
 
 /* Maps memory for `count` slots, shared with the processes forked from here on. Returns 0 or -errno. */

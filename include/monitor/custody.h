@@ -8,20 +8,40 @@
 
 #include <stdint.h>
 
+#include "common/ration.h"
 #include "common/scoreboard.h"
+#include "monitor/peer.h"
+
+/* Who a client is, where no worker can change it. */
+struct client_identity {
+	uint64_t number;  /* from 1 on, in the order in which they came */
+	uint64_t arrived; /* CLOCK_MONOTONIC, ns */
+	pid_t pid;        /* SO_PEERCRED, unix(7) */
+	uid_t uid;
+	gid_t gid;
+	char program[PEER_PROGRAM_SIZE];
+};
 
 struct custody {
 	struct scoreboard scoreboard;
 	int *copies;    /* a descriptor for each slot, or -1 */
 	bool *handed;   /* for each slot: the worker that is there now has it */
-	uint32_t count; /* slots in use */
+	struct client_identity *clients; /* for each slot */
+	struct tally gone[LEDGER_OPS];   /* what those that are gone asked for */
+	struct ration lines;             /* of the log, about them */
+	uint64_t admitted;               /* that there ever were */
+	uint32_t count;                  /* slots in use */
+	uint64_t reaped_requests; /* of connections that are over */
 };
 
 /* Makes room for `most` connections. Returns 0 or -errno. */
 int custody_create(struct custody *custody, uint32_t most);
 
-/* Takes a connected socket and gives it a slot, whose index is returned; -ENOSPC: all are in use, fd is not taken. */
-int custody_admit(struct custody *custody, int fd);
+/*
+ * Takes a connected socket, whose other end is `peer`, and gives it a slot, whose index is returned; -ENOSPC: all are
+ * in use, fd is not taken.
+ */
+int custody_admit(struct custody *custody, int fd, const struct peer *peer);
 
 /* The next slot from `first` on whose connection the worker does not have, or -1. */
 int custody_next_unhanded(const struct custody *custody, uint32_t first);
@@ -31,6 +51,9 @@ void custody_take_back(struct custody *custody);
 
 /* Closes the copies of connections that the worker has ended, and logs each. Returns how many there were. */
 uint32_t custody_reap(struct custody *custody);
+
+/* Requests answered so far, for all connections that there have been. */
+uint64_t custody_requests(const struct custody *custody);
 
 /* Closes all copies and frees what is held. */
 void custody_destroy(struct custody *custody);

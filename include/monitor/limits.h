@@ -9,10 +9,11 @@ struct limits {
 };
 
 /*
- * Raises RLIMIT_NOFILE to its hard limit, and lowers `limits` (logged, with what to do) to what that has room for:
- * running out of descriptors in the middle of things would harm guests that have done nothing. Returns 0; -EMFILE,
- * after logging, if there is not even room for one client.
+ * Sets RLIMIT_NOFILE to `descriptors`, hard limit and all, or with 0 raises it to the hard limit that there is. Lowers
+ * `limits` (logged, with what to do) to what that has room for: running out of descriptors in the middle of things
+ * would harm guests that have done nothing. Returns 0, or -errno after logging why: `descriptors` is more than there
+ * may be, or so few that there is not even room for one client.
  */
-int limits_fit(struct limits *limits);
+int limits_fit(struct limits *limits, unsigned descriptors);
 
 #endif

@@ -24,6 +24,7 @@ struct socket_name {
 	int directory;           /* where it is */
 	uid_t uid;               /* of the socket, (uid_t)-1: ours */
 	gid_t gid;
+	mode_t mode;             /* 0660; to be changed, if at all, before it is bound */
 	char staging[NAME_MAX + 1]; /* the private directory, "" when there is none */
 	int staging_fd;
 	dev_t dev; /* of the socket that we have made */

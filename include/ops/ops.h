@@ -6,7 +6,8 @@
  *
  * The last component of a path is never followed: a Linux guest has resolved symbolic links itself, so what looks
  * like one here is a race or an attack, and the answer is ELOOP. Nothing but regular files and directories is ever
- * opened.
+ * opened. ops/object.h says how this holds against who changes names meanwhile. Components before the last may be
+ * links, also one that a slash follows, and lead no further than the export.
  */
 #ifndef OPS_OPS_H
 #define OPS_OPS_H

@@ -7,8 +7,11 @@
 #include <linux/limits.h>
 #include <proxyfs/protocol.h>
 
+#include "common/ledger.h"
+
 /* Room for one request at a time: a thread's own. */
 struct dispatch_room {
+	struct ledger *ledger; /* where the path is noted of what is about to be executed, or NULL */
 	char path[PATH_MAX], new_path[PATH_MAX], target[PATH_MAX];
 	char name[XATTR_NAME_MAX + 1];
 	char result[PROXYFS_PAYLOAD_MAX];

@@ -5,13 +5,20 @@
 #include <sys/mman.h>
 #include <time.h>
 
+/* Memory that is there once it is touched. */
+static void *map_shared(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
 int scoreboard_create(struct scoreboard *scoreboard, uint32_t count)
 {
-	void *memory = mmap(NULL, count * sizeof(struct slot), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (memory == MAP_FAILED)
+	scoreboard->slots = map_shared(count * sizeof(struct slot));
+	scoreboard->ledgers = map_shared(count * sizeof(struct ledger));
+	if (!scoreboard->slots || !scoreboard->ledgers)
 		return -errno;
-	scoreboard->slots = memory;
 	scoreboard->count = count;
 	return 0;
 }

@@ -2,18 +2,16 @@
 #include "monitor/custody.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/descriptor.h"
 #include "common/log.h"
 
-#define PROGRAM_SIZE 32 /* of a process's name, proc_pid_comm(5), with some to spare */
+/* For twice as many clients as there are by default, at once; then one a second. */
+#define LINES_AT_ONCE  1024
+#define LINES_INTERVAL 1000000000U
 
 int custody_create(struct custody *custody, uint32_t most)
 {
@@ -22,53 +20,66 @@ int custody_create(struct custody *custody, uint32_t most)
 	if (error)
 		return error;
 	custody->count = 0;
+	custody->lines = (struct ration){ .burst = LINES_AT_ONCE, .interval = LINES_INTERVAL };
+	custody->reaped_requests = 0;
 	custody->copies = malloc(most * sizeof *custody->copies);
 	custody->handed = calloc(most, sizeof *custody->handed);
-	if (!custody->copies || !custody->handed)
+	custody->clients = calloc(most, sizeof *custody->clients);
+	if (!custody->copies || !custody->handed || !custody->clients)
 		return -ENOMEM;
 	memset(custody->copies, -1, most * sizeof *custody->copies);
 	return 0;
 }
 
-/* The name of the client's program, for the log. */
-static void read_program(pid_t pid, char program[static PROGRAM_SIZE])
+/* Each client's coming and going is told, but for one that does nothing else. */
+static bool may_log(struct custody *custody)
 {
-	AUTO_CLOSE int fd = -1;
-	char path[32];
-	ssize_t size;
+	uint64_t left_out;
 
-	snprintf(program, PROGRAM_SIZE, "?");
-	snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	size = fd < 0 ? -1 : read(fd, program, PROGRAM_SIZE - 1);
-	if (size > 0)
-		program[size - 1] = '\0'; /* in place of the newline */
+	if (!ration_take(&custody->lines, scoreboard_now()))
+		return false;
+	left_out = ration_left_out(&custody->lines);
+	if (left_out > 0)
+		log_info("%" PRIu64 " lines of clients that came or went were left out", left_out);
+	return true;
 }
 
-static void describe(struct slot *slot, int fd)
+/* Makes a slot as new. The page of a ledger that was not used is left untouched. */
+static void prepare_slot(struct custody *custody, uint32_t index)
 {
-	struct ucred peer = { .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 };
-	socklen_t size = sizeof peer;
-	char program[PROGRAM_SIZE];
+	const struct client_identity *client = &custody->clients[index];
+	struct slot *slot = &custody->scoreboard.slots[index];
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
-		log_warning("the credentials of a client cannot be read: %s", strerror(errno));
-	slot->pid = peer.pid;
-	slot->uid = peer.uid;
-	slot->gid = peer.gid;
-	read_program(peer.pid, program);
-	log_info("client pid %d (%s), uid %u: connected", (int)peer.pid, program, (unsigned)peer.uid);
+	memset(slot, 0, sizeof *slot);
+	if (client->number > 0)
+		memset(&custody->scoreboard.ledgers[index], 0, sizeof *custody->scoreboard.ledgers);
 }
 
-int custody_admit(struct custody *custody, int fd)
+static void introduce(struct custody *custody, uint32_t index, const struct peer *peer)
+{
+	struct client_identity *client = &custody->clients[index];
+	struct slot *slot = &custody->scoreboard.slots[index];
+
+	client->arrived = scoreboard_now();
+	client->pid = peer->pid;
+	client->uid = peer->uid;
+	client->gid = peer->gid;
+	peer_program(peer, client->program);
+	client->number = ++custody->admitted;
+	slot->pid = client->pid;
+	slot->uid = client->uid;
+	slot->gid = client->gid;
+	if (may_log(custody))
+		log_info("client pid %d (%s), uid %u: connected", (int)client->pid, client->program, (unsigned)client->uid);
+}
+
+int custody_admit(struct custody *custody, int fd, const struct peer *peer)
 {
 	for (uint32_t i = 0; i < custody->scoreboard.count; i++) {
-		struct slot *slot = &custody->scoreboard.slots[i];
-
 		if (custody->copies[i] >= 0)
 			continue;
-		memset(slot, 0, sizeof *slot);
-		describe(slot, fd);
+		prepare_slot(custody, i);
+		introduce(custody, i, peer);
 		custody->copies[i] = fd;
 		custody->handed[i] = false;
 		custody->count++;
@@ -90,6 +101,20 @@ void custody_take_back(struct custody *custody)
 	memset(custody->handed, 0, custody->scoreboard.count * sizeof *custody->handed);
 }
 
+/* Logs that a client is gone, and keeps what it asked for. */
+static void close_account(struct custody *custody, uint32_t index)
+{
+	const struct client_identity *client = &custody->clients[index];
+	const struct slot *slot = &custody->scoreboard.slots[index];
+
+	if (may_log(custody))
+		log_info("client pid %d (%s), uid %u: gone after %" PRIu64 " requests, %" PRIu64 " of them failed",
+		         (int)client->pid, client->program, (unsigned)client->uid, slot_load(slot->requests),
+		         slot_load(slot->errors));
+	for (unsigned i = 0; i < LEDGER_OPS; i++)
+		tally_add(&custody->gone[i], &custody->scoreboard.ledgers[index].rows[i]);
+}
+
 uint32_t custody_reap(struct custody *custody)
 {
 	uint32_t reaped = 0;
@@ -99,8 +124,8 @@ uint32_t custody_reap(struct custody *custody)
 
 		if (custody->copies[i] < 0 || slot_phase(slot) != SLOT_CLOSED)
 			continue;
-		log_info("client pid %d, uid %u: gone after %" PRIu64 " requests, %" PRIu64 " of them failed", (int)slot->pid,
-		         (unsigned)slot->uid, slot_load(slot->requests), slot_load(slot->errors));
+		close_account(custody, i);
+		custody->reaped_requests += slot_load(slot->requests);
 		descriptor_close(&custody->copies[i]);
 		slot_set_phase(slot, SLOT_FREE);
 		custody->count--;
@@ -109,12 +134,24 @@ uint32_t custody_reap(struct custody *custody)
 	return reaped;
 }
 
+uint64_t custody_requests(const struct custody *custody)
+{
+	uint64_t requests = custody->reaped_requests;
+
+	for (uint32_t i = 0; i < custody->scoreboard.count; i++)
+		if (custody->copies[i] >= 0)
+			requests += slot_load(custody->scoreboard.slots[i].requests);
+	return requests;
+}
+
 void custody_destroy(struct custody *custody)
 {
 	for (uint32_t i = 0; custody->copies && i < custody->scoreboard.count; i++)
 		descriptor_close(&custody->copies[i]);
 	free(custody->copies);
 	free(custody->handed);
+	free(custody->clients);
+	custody->clients = NULL;
 	custody->copies = NULL;
 	custody->handed = NULL;
 }

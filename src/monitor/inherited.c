@@ -11,6 +11,7 @@
 
 #include "common/descriptor.h"
 #include "common/log.h"
+#include "monitor/rights.h"
 
 static int get_option(int fd, int option, int *value)
 {
@@ -64,6 +65,7 @@ int inherited_socket_take(int fd, bool *listening)
 	if (taken < 0)
 		return failed(fd, "it cannot be duplicated");
 	close(fd);
+	rights_forbid(taken);
 	error = descriptor_fill_standard();
 	if (!error && *listening && evutil_make_socket_nonblocking(taken))
 		error = -errno;

@@ -12,25 +12,47 @@
  * reactor its epoll instance, libevent's pair for signals, an eventfd, and what one request opens.
  */
 #define OWN         24U
-#define PER_CLIENT  1U
-#define PER_REACTOR 7U
+#define PER_CLIENT  1UL
+#define PER_REACTOR 7UL
 
-static rlim_t raise_descriptors(void)
+/* To what the command line says. Only root of the initial user namespace may go above the hard limit. */
+static int set_descriptors(unsigned count)
+{
+	struct rlimit before = { 0 }, limit = { count, count };
+	int error;
+
+	getrlimit(RLIMIT_NOFILE, &before);
+	if (!setrlimit(RLIMIT_NOFILE, &limit))
+		return 0;
+	error = errno;
+	log_error("cannot set the limit of open files to %u, as --rlimit-nofile says: %s (the hard limit is %llu)", count,
+	          strerror(error), (unsigned long long)before.rlim_max);
+	return -error;
+}
+
+/* As far as it goes without being told. */
+static void raise_descriptors(void)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return 0;
+		return;
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		log_warning("cannot raise the limit of open files: %s", strerror(errno));
+}
+
+static rlim_t available_descriptors(void)
+{
+	struct rlimit limit;
+
 	return getrlimit(RLIMIT_NOFILE, &limit) ? 0 : limit.rlim_cur;
 }
 
-int limits_fit(struct limits *limits)
+/* Lowers `limits` to `available` descriptors. */
+static int lower(struct limits *limits, rlim_t available)
 {
 	const struct limits wanted = *limits;
-	rlim_t available = raise_descriptors();
 
 	if (limits->threads > limits->clients)
 		limits->threads = limits->clients;
@@ -53,4 +75,15 @@ int limits_fit(struct limits *limits)
 	            "lower --max-clients and --threads",
 	            limits->clients, limits->threads, wanted.clients, wanted.threads);
 	return 0;
+}
+
+int limits_fit(struct limits *limits, unsigned descriptors)
+{
+	int error = 0;
+
+	if (descriptors > 0)
+		error = set_descriptors(descriptors);
+	else
+		raise_descriptors();
+	return error ? error : lower(limits, available_descriptors());
 }

@@ -16,6 +16,7 @@
 
 #include "common/descriptor.h"
 #include "common/log.h"
+#include "monitor/rights.h"
 
 #define SOCKET_MODE 0660
 #define BACKLOG     128 /* connections that wait for accept(2): all guests of a host may start at once */
@@ -74,7 +75,8 @@ int socket_name_open(struct socket_name *name, const char *path, uid_t uid, gid_
 	char directory[sizeof((struct sockaddr_un *)NULL)->sun_path];
 	int error;
 
-	*name = (struct socket_name){ .path = path, .directory = -1, .staging_fd = -1, .uid = uid, .gid = gid };
+	*name = (struct socket_name){ .path = path, .directory = -1, .staging_fd = -1, .uid = uid, .gid = gid,
+		                       .mode = SOCKET_MODE };
 	error = split(name, directory, sizeof directory);
 	if (error)
 		return error;
@@ -140,6 +142,7 @@ int socket_name_bind(struct socket_name *name, int *listener)
 
 	if (fd < 0)
 		return failed(name, "socket");
+	rights_forbid(fd);
 	error = make_staging(name);
 	if (error)
 		return error;
@@ -147,7 +150,7 @@ int socket_name_bind(struct socket_name *name, int *listener)
 		return failed(name, "bind");
 	if (fchownat(name->staging_fd, STAGED, name->uid, name->gid, AT_SYMLINK_NOFOLLOW))
 		return failed(name, "give it to its owner");
-	if (fchmodat(name->staging_fd, STAGED, SOCKET_MODE, 0))
+	if (fchmodat(name->staging_fd, STAGED, name->mode, 0))
 		return failed(name, "set its mode");
 	if (listen(fd, BACKLOG))
 		return failed(name, "listen");

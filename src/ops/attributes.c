@@ -11,6 +11,7 @@
 #include <proxyfs/codec.h>
 
 #include "common/descriptor.h"
+#include "ops/object.h"
 #include "ops/ops.h"
 
 #define PERMISSIONS 07777U /* modes arrive with the type's bits at times */
@@ -31,17 +32,15 @@ int op_lstat(struct op_call *call)
 	return 0;
 }
 
-/* statfs(2) follows: go through a descriptor of the object itself. O_PATH opens nothing, whatever it is. */
+/* statfs(2) follows: go through the object itself. */
 int op_statfs(struct op_call *call)
 {
-	AUTO_CLOSE int object = open(call->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	struct statfs statfs;
 	struct stat stat;
+	AUTO_CLOSE int object = object_hold(call->path, &stat);
+	struct statfs statfs;
 
-	if (object < 0 || fstat(object, &stat))
-		return -errno;
-	if (S_ISLNK(stat.st_mode))
-		return -ELOOP;
+	if (object < 0)
+		return object;
 	if (fstatfs(object, &statfs))
 		return -errno;
 	proxyfs_statfs_from_native(&statfs, &call->reply.statfs);
@@ -56,11 +55,19 @@ static int stat_no_link(const char *path, struct stat *stat)
 	return S_ISLNK(stat->st_mode) ? -ELOOP : 0;
 }
 
+static int chmod_held(const char *path, mode_t mode)
+{
+	struct stat stat;
+	AUTO_CLOSE int object = object_hold(path, &stat);
+
+	return object < 0 ? object : object_chmod(object, mode);
+}
+
 /*
- * Before Linux 6.6 no call changes the mode of a name without following it. A link that is put there between the two
- * calls is followed, to something inside the export that the guest could have named itself.
+ * Where an object cannot be held, a link that is put there between the two calls is followed, to something inside the
+ * export that the guest could have named itself.
  */
-static int chmod_checked(const char *path, mode_t mode)
+static int chmod_looked_at(const char *path, mode_t mode)
 {
 	struct stat stat;
 	int error = stat_no_link(path, &stat);
@@ -68,6 +75,12 @@ static int chmod_checked(const char *path, mode_t mode)
 	if (error)
 		return error;
 	return chmod(path, mode) ? -errno : 0;
+}
+
+/* Before Linux 6.6 no call changes the mode of a name without following it. */
+static int chmod_without_call(const char *path, mode_t mode)
+{
+	return object_can_reopen() ? chmod_held(path, mode) : chmod_looked_at(path, mode);
 }
 
 /* Whoever races for the name: what has been opened as a directory stays one. */
@@ -95,7 +108,7 @@ int op_chmod(struct op_call *call)
 	if (!syscall(SYS_fchmodat2, AT_FDCWD, call->path, mode, AT_SYMLINK_NOFOLLOW))
 		return 0;
 	if (errno == ENOSYS)
-		return chmod_checked(call->path, mode);
+		return chmod_without_call(call->path, mode);
 	/* What it says of a symbolic link, whose mode cannot be changed. */
 	if (errno == EOPNOTSUPP)
 		return stat_no_link(call->path, &stat) == -ELOOP ? -ELOOP : -EOPNOTSUPP;
@@ -107,15 +120,47 @@ int op_chown(struct op_call *call)
 	return lchown(call->path, call->request->uid, call->request->gid) ? -errno : 0;
 }
 
-/* truncate(2) opens neither FIFO nor device. The same remark as for chmod_checked() holds. */
-int op_truncate(struct op_call *call)
+/* What truncate(2) says of an object that has no length. */
+static int check_has_length(const struct stat *stat)
+{
+	if (S_ISREG(stat->st_mode))
+		return 0;
+	return S_ISDIR(stat->st_mode) ? -EISDIR : -EINVAL;
+}
+
+static int truncate_held(const char *path, int64_t length)
 {
 	struct stat stat;
-	int error = call->request->length < 0 ? -EINVAL : stat_no_link(call->path, &stat);
+	AUTO_CLOSE int object = object_hold(path, &stat);
+	AUTO_CLOSE int fd = -1;
+	int error = object < 0 ? object : check_has_length(&stat);
 
 	if (error)
 		return error;
-	return truncate(call->path, call->request->length) ? -errno : 0;
+	fd = object_open(object, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	return ftruncate(fd, length) ? -errno : 0;
+}
+
+/* truncate(2) opens neither FIFO nor device. The same remark as for chmod_looked_at() holds. */
+static int truncate_looked_at(const char *path, int64_t length)
+{
+	struct stat stat;
+	int error = stat_no_link(path, &stat);
+
+	if (error)
+		return error;
+	return truncate(path, length) ? -errno : 0;
+}
+
+int op_truncate(struct op_call *call)
+{
+	int64_t length = call->request->length;
+
+	if (length < 0)
+		return -EINVAL;
+	return object_can_reopen() ? truncate_held(call->path, length) : truncate_looked_at(call->path, length);
 }
 
 /* UTIME_NOW is what a guest's plain touch(1) sends; the seconds that come with it or UTIME_OMIT mean nothing. */

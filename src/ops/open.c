@@ -2,9 +2,12 @@
 /*
  * What opens: for the guest, or to ask a file for its generation.
  *
- * Opening has effects: a FIFO waits for its other end and wakes it, a device runs its driver. So an object's type is
- * looked at first, and nothing but a regular file or directory is opened. If another object takes the name in
- * between, O_NONBLOCK keeps us from waiting for it and a second look keeps it from the guest.
+ * Opening has effects: a FIFO waits for its other end and wakes it, a device runs its driver. So an object is held and
+ * its type looked at first, and nothing but a regular file or directory is opened: ops/object.h.
+ *
+ * Where an object that is held cannot be opened, the name is looked at and then opened. If another object takes the
+ * name in between, O_NONBLOCK keeps us from waiting for it and a second look keeps it from the guest; but a FIFO's
+ * other end has then been woken, and a device been opened unless the file system is mounted with nodev.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "common/descriptor.h"
+#include "ops/object.h"
 #include "ops/ops.h"
 
 /* What a guest may ask for; everything else is masked away. */
@@ -53,17 +57,23 @@ static int open_directory(const char *path, int flags)
 	return !lstat(path, &stat) && S_ISLNK(stat.st_mode) ? -ELOOP : -ENOTDIR;
 }
 
-/* Opens what exists, if it is a regular file or directory. Returns a descriptor or -errno. */
-static int open_existing(const char *path, int flags)
+/* Between the look at the object and its opening nothing can take its place. */
+static int open_held(const char *path, int flags)
+{
+	struct stat stat;
+	AUTO_CLOSE int object = object_hold(path, &stat);
+	int error = object < 0 ? object : check_type(&stat);
+
+	return error ? error : object_open(object, flags);
+}
+
+/* For want of the former. */
+static int open_looked_at(const char *path, int flags)
 {
 	AUTO_CLOSE int fd = -1;
 	struct stat stat;
-	int error;
+	int error = lstat(path, &stat) ? -errno : check_type(&stat);
 
-	if (flags & O_DIRECTORY)
-		return open_directory(path, flags);
-
-	error = lstat(path, &stat) ? -errno : check_type(&stat);
 	if (error)
 		return error;
 	fd = open(path, flags | O_NONBLOCK);
@@ -73,6 +83,14 @@ static int open_existing(const char *path, int flags)
 	if (!error)
 		error = drop_nonblock(fd, flags);
 	return error ? error : descriptor_take(&fd);
+}
+
+/* Opens what exists, if it is a regular file or directory. Returns a descriptor or -errno. */
+static int open_existing(const char *path, int flags)
+{
+	if (flags & O_DIRECTORY)
+		return open_directory(path, flags);
+	return object_can_reopen() ? open_held(path, flags) : open_looked_at(path, flags);
 }
 
 int op_open(struct op_call *call)
@@ -120,7 +138,7 @@ int op_create(struct op_call *call)
 /* FS_IOC_GETVERSION writes 32 bits, although its number says long, ioctl_iflags(2). Not every file system has it. */
 int op_getversion(struct op_call *call)
 {
-	AUTO_CLOSE int fd = open_existing(call->path, O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	AUTO_CLOSE int fd = open_existing(call->path, O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
 	uint32_t generation[2] = { 0, 0 };
 
 	if (fd < 0)

@@ -2,9 +2,11 @@
 #include "worker/connection.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 #include "common/descriptor.h"
 #include "common/log.h"
+#include "worker/trace.h"
 
 /* Requests served before the reactor's other connections get their turn. */
 #define BURST 16
@@ -27,8 +29,22 @@ void connection_finish(struct connection *connection)
 	descriptor_close(&connection->fd);
 }
 
+/* A client can come again and break the protocol as often as it likes. */
+struct ration connection_cuts = { .burst = 10, .interval = 2000000000U };
+
+void connection_log_left_out(void)
+{
+	uint64_t left_out = ration_left_out(&connection_cuts);
+
+	if (left_out > 0)
+		log_warning("%" PRIu64 " more connections were cut, which were too many to tell of", left_out);
+}
+
 void connection_log_cut(const struct connection *connection, const char *reason)
 {
+	if (!ration_take(&connection_cuts, scoreboard_now()))
+		return;
+	connection_log_left_out();
 	log_warning("client pid %d, uid %u: %s; its connection is cut", (int)connection->slot->pid,
 	            (unsigned)connection->slot->uid, reason);
 }
@@ -49,8 +65,27 @@ void connection_tidy(struct connection *connection)
 	note_position(connection, 0);
 }
 
-static void note_request(struct slot *slot, int32_t status)
+_Static_assert(LEDGER_FIRST_OP == PROXYFS_OPEN && LEDGER_OPS == PROXYFS_OP_END - PROXYFS_OPEN, "the ledger's rows");
+
+static void trace(const struct connection *connection, const struct message *message, int32_t status, uint64_t ns)
 {
+	char text[TRACE_SIZE];
+
+	trace_describe(connection->slot->pid, (enum proxyfs_op)message->header.type, message->payload,
+	               message->header.size, status, ns, text);
+	log_write(LOG_DEBUG, "%s", text);
+}
+
+/* Before the reply goes: who has that finds itself counted. */
+static void note_request(const struct connection *connection, const struct message *message, int32_t status)
+{
+	struct slot *slot = connection->slot;
+	uint64_t ns = scoreboard_now() - slot_load(slot->since);
+
+	if (connection->ledger)
+		ledger_note(connection->ledger, message->header.type, status, ns);
+	if (log_debugs())
+		trace(connection, message, status, ns);
 	slot_store(slot->requests, slot_load(slot->requests) + 1);
 	if (status)
 		slot_store(slot->errors, slot_load(slot->errors) + 1);
@@ -68,6 +103,7 @@ static bool execute(struct connection *connection, const struct message *message
 	note_position(connection, message->fresh);
 	slot_store(slot->partly, 0);
 	slot->sending.msg_len = 0;
+	room->dispatch.ledger = connection->ledger;
 	slot_set_phase(slot, SLOT_EXECUTING);
 	if (room->let_go)
 		room->let_go(room->context);
@@ -135,7 +171,7 @@ static enum connection_state serve_one(struct connection *connection, struct con
 
 	if (!execute(connection, &message, room))
 		return CONNECTION_ABANDONED;
-	note_request(connection->slot, room->reply.status);
+	note_request(connection, &message, room->reply.status);
 	result = connection_reply(connection, (enum proxyfs_op)message.header.type, &room->reply);
 	inbox_done(&connection->inbox, &room->window, &message);
 	note_position(connection, 0);

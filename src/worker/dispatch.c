@@ -150,6 +150,8 @@ void dispatch(enum proxyfs_op op, const char *payload, size_t size, struct dispa
 
 	if (!status)
 		status = copy_texts(&request, room);
+	if (!status && room->ledger)
+		ledger_note_path(room->ledger, request.path.data, request.path.size);
 	if (!status)
 		status = run(&call);
 	if (status) {

@@ -27,9 +27,22 @@ static int set_peek_offset(int socket, uint32_t offset)
 	return setsockopt(socket, SOL_SOCKET, SO_PEEK_OFF, &value, sizeof value) ? -errno : 0;
 }
 
+/*
+ * What a launcher may have asked a socket to tell with each message, unix(7): we have no room for that, and what there
+ * is no room for shall mean a descriptor (MSG_CTRUNC).
+ */
+static void ask_for_nothing(int socket)
+{
+	const int off = 0;
+
+	setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &off, sizeof off);
+	setsockopt(socket, SOL_SOCKET, SO_PASSSEC, &off, sizeof off);
+}
+
 int inbox_init(struct inbox *inbox, int socket, uint32_t kept)
 {
 	*inbox = (struct inbox){ .socket = socket, .kept = kept };
+	ask_for_nothing(socket);
 	return set_peek_offset(socket, kept);
 }
 
@@ -103,6 +116,13 @@ void inbox_close_window(struct inbox *inbox, struct window *window)
 		inbox_trim(inbox);
 }
 
+/*
+ * No message has a descriptor. As the queue is never emptied, it would hold one for as long as the connection lives;
+ * and if that is the client's own end of it, that is for ever, whether the client has ended or not. So it is cut.
+ */
+#define HOLDS_DESCRIPTOR (-EBADMSG)
+
+/* Returns the bytes that are new, 0 at the end of file, HOLDS_DESCRIPTOR or -errno. */
 static ssize_t look(struct inbox *inbox, struct window *window)
 {
 	struct iovec data = { window->bytes, sizeof window->bytes };
@@ -116,10 +136,11 @@ static ssize_t look(struct inbox *inbox, struct window *window)
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return -errno;
+	if (message.msg_flags & MSG_CTRUNC)
+		return HOLDS_DESCRIPTOR;
 	window->end = (size_t)got;
 	window->all = (size_t)got < sizeof window->bytes;
-	/* A look ends at a descriptor that the peer has sent, and which there is no room for (MSG_CTRUNC). */
-	window->drained = window->all && !inbox->hung_up && !(message.msg_flags & MSG_CTRUNC);
+	window->drained = window->all && !inbox->hung_up;
 	return got;
 }
 
@@ -136,6 +157,8 @@ static enum inbox_result no_bytes(const struct inbox *inbox, ssize_t result, cha
 		return INBOX_ENDED;
 	if (result == 0)
 		snprintf(reason, size, "it hung up in the middle of a message");
+	else if (result == HOLDS_DESCRIPTOR)
+		snprintf(reason, size, "it sent a descriptor");
 	else
 		snprintf(reason, size, "%s", peer_gone(result) ? "" : strerror((int)-result));
 	return INBOX_BROKEN;

@@ -62,6 +62,15 @@ static bool peer_gone(ssize_t error)
 	return error == -EPIPE || error == -ECONNRESET || error == -ENOTCONN;
 }
 
+/*
+ * Nothing is taken now: there is no room in the socket or, for a moment, no memory in the kernel. That is no reason to
+ * cut a guest, which would be for good; trying again in a loop while memory lacks is the lesser evil.
+ */
+static bool must_wait(ssize_t error)
+{
+	return error == -EAGAIN || error == -ENOMEM || error == -ENOBUFS;
+}
+
 /* The kernel would take the bytes but not the descriptor: the request has failed, not the connection. */
 static bool is_refusal(ssize_t sent, int fd)
 {
@@ -94,7 +103,7 @@ enum outbox_result outbox_send(struct outbox *outbox, enum proxyfs_op op, struct
 		sent = send_some(outbox, reply->bytes, reply->size, -1);
 	}
 
-	if (sent == -EAGAIN)
+	if (must_wait(sent))
 		result = keep(outbox, reply, 0);
 	else if (sent < 0)
 		result = OUTBOX_GONE;
@@ -127,7 +136,7 @@ enum outbox_result outbox_flush(struct outbox *outbox)
 		fail_unsent(outbox, (int32_t)sent);
 		sent = send_unsent(outbox);
 	}
-	if (sent == -EAGAIN)
+	if (must_wait(sent))
 		return OUTBOX_WAITS;
 	if (sent < 0)
 		return OUTBOX_GONE;

@@ -4,11 +4,11 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-#define LONGEST_NS     100000U /* where an idle core is a virtual one, waking it costs half of this */
+#define LONGEST_NS     UINT64_C(100000) /* where an idle core is a virtual one, waking it costs half of this */
 #define GAP_UNKNOWN    0U
 #define PENALTY_FIRST  4U
 #define PENALTY_MOST   1024U
-#define NS_PER_US      1000U
+#define NS_PER_US      UINT64_C(1000)
 
 static uint32_t limit_us = POLLER_AUTO;
 static unsigned awake_most; /* reactors that may be awake when one of them looks */

@@ -19,7 +19,7 @@
 #include "worker/sandbox.h"
 
 /* A handler's deepest stack is a few KiB; what is large lies in the room below. */
-#define STACK_SIZE (256 * 1024)
+#define STACK_SIZE ((size_t)256 * 1024)
 
 /* Requests in a row that are found by looking, before the event loop gets its turn. */
 #define LOOKS_MOST 64

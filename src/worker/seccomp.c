@@ -32,7 +32,8 @@ static const char *const allowed[] = {
 	"open", "openat", "lstat", "lstat64", "stat", "stat64", "fstat", "fstat64", "newfstatat", "fstatat64", "statx",
 	"fstatfs", "fstatfs64", "mknod", "mknodat", "mkdir", "mkdirat", "symlink", "symlinkat", "link", "linkat", "rename",
 	"renameat", "renameat2", "unlink", "unlinkat", "rmdir", "readlink", "readlinkat", "chmod", "fchmod", "fchmodat",
-	"fchmodat2", "lchown", "lchown32", "fchownat", "truncate", "truncate64", "utimensat", "utimensat_time64",
+	"fchmodat2", "lchown", "lchown32", "fchownat", "truncate", "truncate64", "ftruncate", "ftruncate64", "utimensat",
+	"utimensat_time64",
 	"lgetxattr", "llistxattr", "lsetxattr", "lremovexattr",
 
 	/* connections */
@@ -75,6 +76,8 @@ static const struct {
 	{ "fcntl64", 1, UINT32_MAX, F_SETFL },
 	{ "fcntl64", 1, UINT32_MAX, F_SETFD },
 	{ "setsockopt", 2, UINT32_MAX, SO_PEEK_OFF },
+	{ "setsockopt", 2, UINT32_MAX, SO_PASSCRED },
+	{ "setsockopt", 2, UINT32_MAX, SO_PASSSEC },
 	{ "getsockopt", 2, UINT32_MAX, SO_PEEK_OFF },
 
 	/* no code is made at run time, and no process: clone3(2) cannot be looked into, see below */

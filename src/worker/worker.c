@@ -18,6 +18,7 @@
 #include "common/channel.h"
 #include "common/descriptor.h"
 #include "common/log.h"
+#include "ops/object.h"
 #include "worker/policy.h"
 #include "worker/reactor.h"
 #include "worker/sandbox.h"
@@ -50,6 +51,8 @@ struct worker {
 
 static _Noreturn void leave(const struct worker *worker, int status)
 {
+	connection_log_left_out();
+	log_tell_dropped();
 	/* Threads that hang in the kernel may keep the process, and with it this socket, for long after the exit. */
 	close(worker->setup->channel);
 	_exit(status);
@@ -110,6 +113,7 @@ static void take_connection(struct worker *worker, uint32_t index, int fd)
 		client_report_end(worker->setup->channel, slot);
 		return;
 	}
+	client->connection.ledger = &worker->setup->scoreboard.ledgers[index];
 	give_to_reactor(worker, client, state);
 }
 
@@ -303,6 +307,7 @@ static int shed_monitor(struct worker_setup *setup)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);
 	prctl(PR_SET_NAME, "vph-worker");
@@ -325,7 +330,7 @@ _Noreturn void worker_run(const struct worker_setup *given)
 {
 	static struct worker_setup setup;
 	static struct worker worker;
-	int error;
+	int known[2], error;
 
 	setup = *given;
 	worker.setup = &setup;
@@ -334,8 +339,10 @@ _Noreturn void worker_run(const struct worker_setup *given)
 		log_error("cannot start the worker: %s", strerror(-error));
 		leave(&worker, EXIT_FAILURE);
 	}
+	known[0] = setup.channel;
+	known[1] = object_prepare();
 	if (sandbox_enter(setup.export_fd, &setup.confinement) || !sandbox_verify() ||
-	    !sandbox_verify_descriptors(&setup.channel, 1))
+	    !sandbox_verify_descriptors(known, 2))
 		leave(&worker, EXIT_FAILURE);
 
 	poller_configure(setup.busy_poll);

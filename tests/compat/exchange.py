@@ -108,7 +108,8 @@ class Side:
         return descriptor_reply(facts, status)
 
     def _descriptor_facts(self, descriptor):
-        target = os.readlink(f"/proc/self/fd/{descriptor}").removeprefix(self.path)
+        # What is in a mount namespace of its own has its name from there.
+        target = os.readlink(f"/proc/self/fd/{descriptor}").removeprefix(self.path) or "/"
         flags = fcntl.fcntl(descriptor, fcntl.F_GETFL) & ~IGNORED_DESCRIPTOR_FLAGS
         return target, oct(flags)
 

@@ -6,10 +6,12 @@ import re
 import subprocess
 
 import pytest
+from support import control
 from support.helper import OURS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MANUAL = ROOT / "man/virtfs-proxy-helper.1"
+PROXYCTL_MANUAL = ROOT / "man/virtfs-proxyctl.1"
 README = (ROOT / "README.md").read_text()
 
 
@@ -36,10 +38,24 @@ def test_synopsis_names_each_option():
         assert re.search(rf"Fl {shortest}(?![\w-])", synopsis), shortest
 
 
-def test_manual_has_no_fault():
+@pytest.mark.parametrize("manual", [MANUAL, PROXYCTL_MANUAL], ids=["helper", "proxyctl"])
+def test_manual_has_no_fault(manual):
     """But for references to pages that are not installed on this machine."""
-    result = subprocess.run(["mandoc", "-Tlint", MANUAL], capture_output=True, text=True)
+    result = subprocess.run(["mandoc", "-Tlint", manual], capture_output=True, text=True)
     assert [line for line in result.stdout.splitlines() if "referenced manual not found" not in line] == []
+
+
+def test_each_command_of_proxyctl_is_in_its_manual():
+    commands = re.findall(r"^  (\w+) +[A-Z]", control.run("--help").stdout, re.MULTILINE)
+    assert {"status", "top", "metrics"} <= set(commands)
+    for command in commands:
+        assert re.search(rf"^\.It Cm {command}\b", PROXYCTL_MANUAL.read_text(), re.MULTILINE), command
+
+
+def test_each_key_of_top_is_in_its_manual():
+    keys = re.search(r'static const char keys\[\] =\n\t"q quit   sort: (.*)"', (ROOT / "src/ctl/top.c").read_text())[1]
+    for key in re.findall(r"(?:^|  )(\w) ", keys):
+        assert f".Cm {key}\n" in PROXYCTL_MANUAL.read_text(), key
 
 
 @pytest.mark.parametrize("value", ["256", "64"])

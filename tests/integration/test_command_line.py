@@ -10,9 +10,10 @@ from support.helper import ROOT, Helper
 from support.launch import run
 
 OPTIONS = ["-p", "--path", "-s", "--socket", "-f", "--fd", "-u", "--uid", "-g", "--gid", "-n", "--nodaemon"]
-OPTIONS += ["--max-clients", "--threads", "--busy-poll", "--sandbox", "--seccomp", "--idmap"]
+OPTIONS += ["--ready-fd", "--pid-file"]
+OPTIONS += ["--allow-uid", "--max-clients", "--threads", "--busy-poll", "--sandbox", "--seccomp", "--idmap"]
 OPTIONS += ["--readonly", "--no-devices", "--no-setid", "--xattr-policy"]
-OPTIONS += ["--utime-quirk", "-h", "--help", "--version"]
+OPTIONS += ["--utime-quirk", "--rlimit-nofile", "--crash-limit", "-h", "--help", "--version"]
 
 USAGE_ERROR = 2
 LONGEST_NAME = 107  # of a socket: sun_path with its terminating NUL, unix(7)
@@ -48,6 +49,7 @@ MISTAKES = {
     "no path": (("--socket", "name"), "--path"),
     "no socket": (GIVEN, "--socket"),
     "no descriptor": (GIVEN, "--fd"),
+    "descriptor for two things": ((*GIVEN, "--fd", "3", "--ready-fd", "3"), "--ready-fd 3"),
     "socket and descriptor": ((*COMPLETE, "--fd", "3"), "not both"),
     "unknown option": ((*COMPLETE, "--unknown"), "--unknown"),
     "unknown letter": ((*COMPLETE, "-z"), "'z'"),
@@ -65,13 +67,17 @@ NOT_COUNTS = [*NOT_NUMBERS, "0", "4294967297"]
 for option, wrong_values in (
     ("--uid", NOT_IDS),
     ("--gid", NOT_IDS),
+    ("--allow-uid", NOT_IDS),
     ("--max-clients", NOT_COUNTS),
     ("--threads", NOT_COUNTS),
     ("--busy-poll", [*NOT_NUMBERS, "1001", "on"]),
+    ("--crash-limit", ["", "10", "/", "10/", "/60", "10/0", "-1/60", "1001/60", "10/86401", "10/60/1", "12345678/60"]),
     ("--sandbox", ["", "none", "Chroot", "auto "]),
     ("--seccomp", ["", "on", "trap"]),
+    ("--ready-fd", [*NOT_NUMBERS, "0", "2", "2147483648"]),
     ("--idmap", ["", "uid", "uid:0:1000", "uid:0:0:0,gid:0:0:1", "uid:-1:0:1,gid:0:0:1"]),
     ("--xattr-policy", ["", "hosts", "ALL", "0"]),
+    ("--rlimit-nofile", [*NOT_COUNTS, "2147483648"]),
 ):
     for value in wrong_values:
         MISTAKES[f"{option} '{value}'"] = ((*COMPLETE, option, value), f"{option} '{value}'")

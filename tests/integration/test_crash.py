@@ -223,6 +223,29 @@ def test_deaths_that_do_not_end_end_the_service_with_status_1(export):
         assert "giving up" in helper.log()
 
 
+@pytest.mark.parametrize(("limit", "deaths"), [("2/60", 3), ("0/60", 1)])
+def test_limit_of_deaths_is_an_option(export, limit, deaths):
+    with Helper(export, args=("--crash-limit", limit)) as helper, helper.connect() as client:
+        client.lstat("/")
+        for _ in range(deaths - 1):
+            kill_worker(helper)
+            client.lstat("/")
+        os.kill(worker_of(helper), signal.SIGKILL)
+        assert helper.wait() == 1
+        assert f"has died {deaths} times in 60 seconds" in helper.log()
+
+
+def test_stop_while_the_next_worker_is_put_off_takes_no_time(helper, client):
+    """From the second on, workers are replaced after a while: whoever waits is answered all the same."""
+    for _ in range(8):
+        kill_worker(helper)
+        client.lstat("/")
+    os.kill(worker_of(helper), signal.SIGKILL)
+    wait_for(lambda: helper.log().count("starting another worker") == 9, what="the ninth death to be noticed")
+    assert helper.stop() == 0
+    assert_ended(client)
+
+
 @pytest.mark.parametrize("first", ["death", "signal"])
 def test_request_in_flight_is_answered_when_the_end_comes_with_the_workers_death(export, first):
     with HangingFileSystem(export), Helper(export) as helper, helper.connect() as client:

@@ -4,13 +4,18 @@
 import errno
 import fcntl
 import os
+import shlex
+import signal
 import socket
 import stat
 import threading
 
 import pytest
+from support import proc
 from support.expect import descriptor, fails, not_opened
-from support.helper import wait_for
+from support.helper import Helper, wait_for
+from support.launch import launcher
+from support.wire import Op
 
 ACCESS_MODES = (os.O_RDONLY, os.O_WRONLY, os.O_RDWR)
 # F_GETFL shows O_LARGEFILE on 64-bit hosts, and the O_NOFOLLOW that the helper adds: neither does anything once open.
@@ -165,6 +170,46 @@ def test_open_of_a_fifo_does_not_release_its_writer(client, export):
     finally:
         os.close(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK))
         thread.join(10)
+
+
+@pytest.fixture
+def no_proc(tmp_path):
+    """A helper that finds no /proc when it starts; for Helper's `binary`."""
+    script = 'umount -l /proc && exec "$0" "$@"'
+    return launcher(tmp_path, prefix=f"unshare --mount --propagation private sh -c {shlex.quote(script)}")
+
+
+def test_special_files_are_refused_without_proc_too(no_proc, export, file, special):
+    """Then an object that has been looked at cannot be opened by its descriptor, but by its name only."""
+    with Helper(export, binary=no_proc) as helper, helper.connect() as client:
+        assert "/proc/self/fd cannot be taken along" in helper.log()
+        with not_opened(special), fails(errno.ENXIO):
+            client.open("//special")
+        with descriptor(client.open("//file", os.O_RDWR)) as fd:
+            assert status_flags(fd) == os.O_RDWR
+        client.truncate("//file", 3)
+        client.chmod("//file", 0o640)
+        assert file.read_bytes() == b"con"
+
+
+@pytest.mark.parametrize(
+    ("op", "fields"), [(Op.OPEN, {"flags": os.O_RDWR}), (Op.GETVERSION, {})], ids=["OPEN", "GETVERSION"]
+)
+def test_leased_file_is_waited_for(helper, client, file, op, fields):
+    """As it would be without the helper; an answer of EAGAIN is one that no program expects."""
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    try:
+        with open(file, "r+", encoding="ascii") as leased:
+            fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+            client.send(op, path="//file", **fields)
+            proc.wait_for_hanging(*helper.children())
+            fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+            if op == Op.OPEN:
+                os.close(client.recv_fd())
+            else:
+                assert len(client.recv_data()) == 8
+    finally:
+        signal.signal(signal.SIGIO, before)
 
 
 @pytest.mark.parametrize("extra", [0, os.O_EXCL, os.O_TRUNC])

@@ -7,8 +7,9 @@ import os
 import stat
 
 import pytest
-from support.expect import fails
+from support.expect import descriptor, fails
 from support.helper import Helper
+from support.identity import acting_as
 
 NOBODY = 2**32 - 2
 GROUP = 2000
@@ -80,6 +81,16 @@ def test_groups_of_whoever_started_the_helper_mean_nothing(export, shared):
     with Helper(export, groups=[GROUP]) as helper, helper.connect() as client:
         os.close(client.create("//shared/new", mode=0o2775, uid=1000, gid=1000))
     assert stat.S_IMODE((shared / "new").stat().st_mode) == 0o775
+
+
+def test_write_of_a_qemu_that_is_not_root_takes_set_id_bits_away(client, export):
+    """The kernel sees to it, as nobody but the helper has CAP_FSETID; a write does not pass through the helper."""
+    file = export / "file"
+    file.write_text("content")
+    file.chmod(0o6755)
+    with descriptor(client.open("//file", os.O_WRONLY)) as fd, acting_as(1000):
+        os.write(fd, b"C")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o755
 
 
 def test_identity_of_a_create_does_not_stay(client, export):

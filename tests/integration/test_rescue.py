@@ -118,7 +118,7 @@ def test_silent_clients_cost_no_time(helper, clients):
     def time_spent():
         spent = 0
         for pid in pids:
-            for task in os.listdir(f"/proc/{pid}/task"):
+            for task in proc.threads(pid).values():
                 with open(f"/proc/{pid}/task/{task}/status") as status:
                     spent += sum(int(line.split()[1]) for line in status if "ctxt_switches" in line)
         return spent

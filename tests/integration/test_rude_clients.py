@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Clients that hang up at the wrong moment, or never read their replies: nobody else may notice, nothing may leak."""
 
+import contextlib
 import errno
 import os
 import select
@@ -207,17 +208,39 @@ def test_client_that_takes_no_descriptors_and_leaves(unchanged_descriptors, help
         assert_alive(client)
 
 
-def test_descriptors_sent_to_the_helper_are_not_kept(unchanged_descriptors, helper):
+def is_cut_with(client, data, descriptors):
+    """Whether descriptors that are sent along cut a client; where the kernel forbids sending them (6.16) they do not."""
+    try:
+        socket.send_fds(client.sock, [data], descriptors)
+    except PermissionError:
+        client.send_raw(data)
+        assert client.recv_reply_raw()
+        return False
+    with pytest.raises(ConnectionResetError):
+        client.recv_data()
+    return True
+
+
+def test_descriptor_sent_to_the_helper_is_not_kept(unchanged_descriptors, helper):
     """The other end of a pipe whose writing end was sent along reaches its end of file: nobody holds it."""
     reader, writer = os.pipe()
     with helper.connect() as client, helper.connect() as split:
-        whole = request(Op.LSTAT, path="//file")
-        socket.send_fds(client.sock, [whole], [writer] * 50)
-        assert len(client.recv_data()) == 116
-        socket.send_fds(split.sock, [whole[:5]], [writer])
-        socket.send_fds(split.sock, [whole[5:]], [writer])
-        assert len(split.recv_data()) == 116
+        whole = request(Op.LSTAT, path="/")
+        cut = is_cut_with(client, whole, [writer] * 50)
+        split.send_raw(whole[:-1])
+        assert is_cut_with(split, whole[-1:], [writer]) == cut
         os.close(writer)
         assert select.select([reader], [], [], 10)[0]
         assert os.read(reader, 1) == b""
     os.close(reader)
+    assert ("it sent a descriptor" in helper.log()) == cut
+
+
+def test_own_socket_sent_to_the_helper_does_not_outlive_its_client(unchanged_descriptors, helper):
+    """In a queue that is never emptied, it would keep the connection open after everybody has closed it."""
+    whole = request(Op.LSTAT, path="//file")
+    for _ in range(20):
+        with helper.connect() as offender:
+            offender.send_raw(whole[:-1])
+            with contextlib.suppress(PermissionError):  # Linux 6.16
+                socket.send_fds(offender.sock, [whole[-1:]], [offender.sock.fileno()])

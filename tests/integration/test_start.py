@@ -154,6 +154,16 @@ WITHOUT = {
 }
 
 
+def test_set_user_id_program_serves_nobody(mode):
+    """Whoever may execute it could read and change everything as root."""
+    with public_directory() as place:
+        (place / "helper").chmod(0o4755)
+        args = (*mode, "--path", "/", "--socket", place / "s")
+        done = run(*args, prefix=("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"), binary=place / "helper")
+        assert_fails(done, "uid 65534", "set-user-ID")
+        assert not (place / "s").exists()
+
+
 @pytest.mark.parametrize("missing", WITHOUT)
 def test_start_without_a_privilege_names_it(mode, missing):
     prefix, named = WITHOUT[missing]

@@ -15,6 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 OURS = os.environ.get("VIRTFS_PROXY_HELPER", str(ROOT / "build/src/virtfs-proxy-helper"))
 UPSTREAM = os.environ.get("UPSTREAM_HELPER", "/usr/lib/qemu/virtfs-proxy-helper")
 START_TIMEOUT = 10.0
+SANITIZER_WORDS = ("Sanitizer", "runtime error:")  # in what a helper says that was built with one
 
 
 def wait_for(condition, timeout=10.0, what="condition"):

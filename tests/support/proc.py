@@ -33,6 +33,11 @@ def has_ended(pid):
     return state(pid) in "XZ"
 
 
+def waits_in(pid, *functions):
+    """Whether its first thread waits in one of these functions of the kernel, proc_pid_wchan(5)."""
+    return _read(f"/proc/{pid}/wchan") in functions
+
+
 def cpu_seconds(pid):
     """User and system time of all threads so far."""
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
@@ -106,9 +111,12 @@ def wait_for_hanging(pid, count=1):
 
 
 def descriptors(pid):
-    """What each descriptor refers to, by number, as /proc names it."""
-    directory = f"/proc/{pid}/fd"
-    return {int(number): os.readlink(f"{directory}/{number}") for number in os.listdir(directory)}
+    """What each descriptor refers to, by number, as /proc names it. One that is closed meanwhile is left out."""
+    targets = {}
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            targets[int(number)] = os.readlink(f"/proc/{pid}/fd/{number}")
+    return targets
 
 
 def limit_descriptors(pid, count):

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+int log_level = LOG_INFO;
+
 static unsigned lines, errors;
 static char last[LOG_LINE_MAX];
 static int last_priority;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define SIZE 40U /* bytes of a message */
 
@@ -305,6 +306,66 @@ static void stopping_to_send_in_a_message_ends_the_connection(void **state)
 	}
 }
 
+/* --- descriptors --- */
+
+static void a_descriptor_is_cut(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned before = open_descriptors();
+
+	build_message(message, PROXYFS_LSTAT, SIZE - PROXYFS_HEADER_SIZE, 1);
+	for (size_t sent = 1; sent <= SIZE; sent++) {
+		fixture_connect(fixture);
+		client_sends_descriptor(fixture, message, sent, STDERR_FILENO);
+		assert_cut(fixture, 0);
+		assert_non_null(strstr(log_capture_text(), "descriptor"));
+	}
+	fixture_connect(fixture);
+	assert_int_equal(open_descriptors(), before);
+}
+
+/* Also in the middle of a message, and where it is the last byte, which is never taken, that brings it. */
+static void a_descriptor_after_the_first_bytes_is_cut(void **state)
+{
+	struct fixture *fixture = *state;
+
+	build_message(message, PROXYFS_LSTAT, SIZE - PROXYFS_HEADER_SIZE, 1);
+	for (size_t split = 1; split < SIZE; split++) {
+		fixture_connect(fixture);
+		client_sends(fixture, message, split);
+		assert_int_equal(serve(fixture), CONNECTION_READS);
+		client_sends_descriptor(fixture, message + split, SIZE - split, STDERR_FILENO);
+		assert_cut(fixture, 0);
+	}
+}
+
+/* Its end would otherwise never come: what lies in our queue keeps the client's socket open. */
+static void a_client_that_sends_its_own_socket_is_cut(void **state)
+{
+	struct fixture *fixture = *state;
+
+	build_message(message, PROXYFS_LSTAT, SIZE - PROXYFS_HEADER_SIZE, 1);
+	client_sends(fixture, message, SIZE - 1);
+	client_sends_descriptor(fixture, message + SIZE - 1, 1, fixture->client);
+	client_hangs_up(fixture);
+	assert_int_equal(serve(fixture), CONNECTION_ENDED);
+}
+
+/* A socket may come from a launcher that wants to know who sends. What that adds to each message is no descriptor. */
+static void a_socket_that_tells_who_sends_is_served(void **state)
+{
+	struct fixture *fixture = *state;
+	const int on = 1;
+	int fd = fixture_connect_socket(fixture);
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on), 0);
+	assert_int_equal(connection_init(&fixture->connection, fd, &fixture->slot), 0);
+	fixture_watch(fixture, CONNECTION_READS);
+	client_sends_message(fixture, PROXYFS_LSTAT, 20, 5);
+	assert_int_equal(serve(fixture), CONNECTION_READS);
+	client_reads_status(fixture, 5);
+}
+
 #define test(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -325,6 +386,10 @@ int main(void)
 		test(a_client_that_only_stops_sending_gets_its_replies),
 		test(an_end_that_is_found_by_looking_is_one_too),
 		test(stopping_to_send_in_a_message_ends_the_connection),
+		test(a_descriptor_is_cut),
+		test(a_descriptor_after_the_first_bytes_is_cut),
+		test(a_client_that_sends_its_own_socket_is_cut),
+		test(a_socket_that_tells_who_sends_is_served),
 	};
 
 	return cmocka_run_group_tests_name("connection_cutting", tests, NULL, NULL);

@@ -134,6 +134,24 @@ static void a_reply_may_leave_byte_by_byte(void **state)
 	client_reads_nothing(fixture);
 }
 
+/* The guest has done nothing, and would never come back. */
+static void a_kernel_without_memory_cuts_nobody(void **state)
+{
+	static const int errors[] = { ENOMEM, ENOBUFS };
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < COUNT(errors); i++) {
+		sending.error = errors[i];
+		sending.errors = 3;
+		client_sends_message(fixture, PROXYFS_LSTAT, 20, 4);
+		for (int attempt = 0; attempt < 3; attempt++)
+			assert_int_equal(serve(fixture), CONNECTION_WRITES);
+		assert_int_equal(serve(fixture), CONNECTION_READS);
+		client_reads_status(fixture, 4);
+		client_reads_nothing(fixture);
+	}
+}
+
 /* --- descriptors that the kernel does not take: unix(7), ETOOMANYREFS ---------------------------------------- */
 
 static void ask_for_descriptor(struct fixture *fixture, uint32_t op)
@@ -346,6 +364,7 @@ int main(void)
 		test(an_interrupted_send_is_repeated),
 		test(a_reply_may_be_cut_at_every_byte),
 		test(a_reply_may_leave_byte_by_byte),
+		test(a_kernel_without_memory_cuts_nobody),
 		test(a_refused_descriptor_fails_its_request),
 		test(a_refused_descriptor_that_had_to_wait_fails_its_request),
 		test(the_failure_in_its_place_may_have_to_wait),

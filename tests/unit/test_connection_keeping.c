@@ -147,45 +147,6 @@ static void the_end_of_ours_is_a_reset(void **state)
 		}
 }
 
-/* --- what a client should not send --------------------------------------------------------------------------- */
-
-static void descriptors_of_a_client_are_not_kept(void **state)
-{
-	struct fixture *fixture = *state;
-	size_t size = build_message(message, PROXYFS_LSTAT, 20, 3);
-	unsigned before = open_descriptors();
-
-	client_sends_descriptor(fixture, message, size, STDERR_FILENO);
-	assert_int_equal(serve(fixture), CONNECTION_READS);
-	assert_answered(fixture, 1, 3);
-	for (size_t split = 1; split < size; split++) {
-		client_sends_descriptor(fixture, message, split, STDERR_FILENO);
-		assert_int_equal(serve(fixture), CONNECTION_READS);
-		client_sends_descriptor(fixture, message + split, size - split, STDERR_FILENO);
-		assert_int_equal(serve(fixture), CONNECTION_READS);
-		assert_answered(fixture, (unsigned)split + 1, 3);
-	}
-	assert_int_equal(open_descriptors(), before);
-}
-
-/* A look into a socket ends at a descriptor, whatever comes after it: unix(7), "ancillary data is a barrier". */
-static void what_follows_a_descriptor_is_seen(void **state)
-{
-	struct fixture *fixture = *state;
-	size_t size = build_message(message, PROXYFS_LSTAT, 20, 3);
-
-	client_sends_descriptor(fixture, message, size, STDERR_FILENO);
-	client_sends(fixture, message, size);
-	assert_int_equal(serve(fixture), CONNECTION_READS);
-	assert_int_equal(stub.calls, 2);
-
-	client_sends_descriptor(fixture, message, 5, STDERR_FILENO);
-	client_sends_descriptor(fixture, message + 5, 9, STDERR_FILENO);
-	client_sends(fixture, message + 14, size - 14);
-	assert_int_equal(serve(fixture), CONNECTION_READS);
-	assert_int_equal(stub.calls, 3);
-}
-
 #define test(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -197,8 +158,6 @@ int main(void)
 		test(a_client_with_a_small_buffer_gets_rid_of_its_message),
 		test(a_client_whose_buffer_is_full_can_go_on_after_tidying),
 		test(the_end_of_ours_is_a_reset),
-		test(descriptors_of_a_client_are_not_kept),
-		test(what_follows_a_descriptor_is_seen),
 	};
 
 	return cmocka_run_group_tests_name("connection_keeping", tests, NULL, NULL);

@@ -333,6 +333,7 @@ static void texts_are_terminated(void **state)
 	(void)state;
 	for_each_op(op) {
 		memset(&room, 'x', sizeof room);
+	room.ledger = NULL;
 		ask(op);
 		assert_string_equal(path, "//d/path");
 		if (op == PROXYFS_LINK || op == PROXYFS_RENAME)

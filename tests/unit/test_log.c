@@ -3,7 +3,10 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/descriptor.h"
@@ -29,6 +32,11 @@ static int teardown(void **state)
 {
 	(void)state;
 	log_open(LOG_TO_STDERR);
+	log_level = LOG_INFO;
+	while (read(reader, got, sizeof got) > 0)
+		;
+	log_tell_dropped(); /* the next test is not to hear of it */
+	unsetenv("JOURNAL_STREAM");
 	dup2(saved_stderr, STDERR_FILENO);
 	descriptor_close(&saved_stderr);
 	descriptor_close(&reader);
@@ -107,6 +115,78 @@ static void a_full_log_is_not_waited_for(void **state)
 	assert_in_range(size, 4096, 100000);
 }
 
+static void dropped_lines_are_counted_and_told(void **state)
+{
+	unsigned written = 0, told, kept = 0;
+	const char *at;
+
+	(void)state;
+	log_open(LOG_TO_MONITOR);
+	for (; written < 10000; written++)
+		log_info("line");
+	while (logged()[0])
+		for (at = got; (at = strchr(at, '\n')); at++)
+			kept++;
+	log_info("after");
+	assert_int_equal(sscanf(logged(), "<4>%u lines of the log were left out", &told), 1);
+	assert_int_equal(told, written - kept);
+	assert_non_null(strstr(got, "<6>after\n"));
+	log_info("again");
+	assert_string_equal(logged(), "<6>again\n");
+}
+
+static void less_urgent_lines_than_the_level_are_not_written(void **state)
+{
+	static const int levels[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+	(void)state;
+	log_open(LOG_TO_MONITOR);
+	for (size_t i = 0; i < COUNT(levels); i++) {
+		log_level = levels[i];
+		assert_int_equal(log_debugs(), levels[i] == LOG_DEBUG);
+		for (size_t k = 0; k < COUNT(levels); k++) {
+			char line[] = "<0>relayed";
+
+			log_write(levels[k], "written");
+			assert_int_equal(logged()[0] != '\0', k <= i);
+			line[1] = (char)('0' + levels[k]);
+			log_relay(line);
+			assert_int_equal(logged()[0] != '\0', k <= i);
+		}
+	}
+}
+
+static void set_journal(unsigned long long device, unsigned long long inode, const char *rest)
+{
+	char value[64];
+
+	snprintf(value, sizeof value, "%llu:%llu%s", device, inode, rest);
+	setenv("JOURNAL_STREAM", value, 1);
+}
+
+static void the_journal_gets_priorities(void **state)
+{
+	struct stat stat;
+
+	(void)state;
+	assert_int_equal(fstat(STDERR_FILENO, &stat), 0);
+	assert_int_equal(log_find_stderr(), LOG_TO_STDERR);
+	set_journal(stat.st_dev, stat.st_ino, "");
+	assert_int_equal(log_find_stderr(), LOG_TO_JOURNAL);
+	log_open(log_find_stderr());
+	log_warning("so so");
+	assert_string_equal(logged(), "<4>so so\n");
+
+	set_journal(stat.st_dev, stat.st_ino + 1, "");
+	assert_int_equal(log_find_stderr(), LOG_TO_STDERR);
+	set_journal(stat.st_dev + 1, stat.st_ino, "");
+	assert_int_equal(log_find_stderr(), LOG_TO_STDERR);
+	set_journal(stat.st_dev, stat.st_ino, "x");
+	assert_int_equal(log_find_stderr(), LOG_TO_STDERR);
+	setenv("JOURNAL_STREAM", "", 1);
+	assert_int_equal(log_find_stderr(), LOG_TO_STDERR);
+}
+
 static void relayed_lines_lose_their_priority(void **state)
 {
 	(void)state;
@@ -148,6 +228,9 @@ int main(void)
 		test(control_characters_are_replaced),
 		test(long_lines_are_cut),
 		test(a_full_log_is_not_waited_for),
+		test(dropped_lines_are_counted_and_told),
+		test(less_urgent_lines_than_the_level_are_not_written),
+		test(the_journal_gets_priorities),
 		test(relayed_lines_lose_their_priority),
 		test(relayed_lines_are_not_trusted),
 	};

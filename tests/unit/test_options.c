@@ -5,14 +5,16 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "config.h"
 #include "options.h"
 
-#define ARGUMENTS_MOST 12
+#define ARGUMENTS_MOST 80
 #define NOBODY         ((uid_t)-1)
 
 static struct options options;
@@ -93,9 +95,12 @@ static void defaults_are_as_documented(void **state)
 	assert_int_equal(options.uid, NOBODY);
 	assert_int_equal(options.gid, NOBODY);
 	assert_false(options.foreground);
+	assert_int_equal(options.ready_fd, -1);
+	assert_null(options.pid_file);
 	assert_int_equal(options.max_clients, 256);
 	assert_int_equal(options.threads, 64);
 	assert_int_equal(options.busy_poll, UINT32_MAX);
+	assert_int_equal(options.allow_count, 0);
 	assert_int_equal(options.confinement.kind, SANDBOX_AUTO);
 	assert_int_equal(options.confinement.seccomp, SECCOMP_DEFAULT);
 	assert_false(idmap_exists(&options.confinement.idmap));
@@ -104,6 +109,9 @@ static void defaults_are_as_documented(void **state)
 	assert_false(options.policy.no_setid);
 	assert_false(options.policy.utime_quirk);
 	assert_int_equal(options.policy.xattrs, XATTR_POLICY_HOST);
+	assert_int_equal(options.rlimit_nofile, 0);
+	assert_int_equal(options.crash_count, 10);
+	assert_int_equal(options.crash_seconds, 60);
 }
 
 static void every_option_has_a_short_form(void **state)
@@ -133,10 +141,36 @@ static void every_option_has_a_long_form(void **state)
 	assert_true(options.foreground);
 	assert_int_equal(options.max_clients, 7);
 
-	assert_runs("--path=dir", "--fd=0", "--threads=5", "--max-clients=9");
+	assert_runs("--path=dir", "--fd=0", "--threads=5", "--max-clients=9", "--rlimit-nofile=1000");
 	assert_int_equal(options.fd, 0);
 	assert_int_equal(options.threads, 5);
 	assert_int_equal(options.max_clients, 9);
+	assert_int_equal(options.rlimit_nofile, 1000);
+}
+
+static void readiness_is_told_in_two_ways(void **state)
+{
+	(void)state;
+	assert_runs(COMPLETE, "--ready-fd", "3", "--pid-file=/run/pid");
+	assert_int_equal(options.ready_fd, 3);
+	assert_string_equal(options.pid_file, "/run/pid");
+	assert_runs("-p", "/export", "--fd=3", "--ready-fd=4");
+	assert_int_equal(options.fd, 3);
+	assert_int_equal(options.ready_fd, 4);
+	assert_usage("--ready-fd '2'", COMPLETE, "--ready-fd=2");
+	assert_usage("--ready-fd 3", "-p", "/export", "--fd=3", "--ready-fd=3");
+}
+
+static void a_service_manager_may_bring_the_socket(void **state)
+{
+	(void)state;
+	assert_usage("--socket", "-p", "/export");
+	assert_int_equal(setenv("LISTEN_FDS", "1", 1), 0);
+	assert_runs("-p", "/export");
+	assert_null(options.socket);
+	assert_int_equal(options.fd, -1);
+	assert_usage("--path", "-n");
+	assert_int_equal(unsetenv("LISTEN_FDS"), 0);
 }
 
 static void the_command_of_lxd_and_incus_is_accepted(void **state)
@@ -191,6 +225,12 @@ static void counts_have_bounds(void **state)
 	assert_usage("--max-clients", COMPLETE, "--max-clients", "65537");
 	assert_usage("--threads", COMPLETE, "--threads", "0");
 	assert_usage("--threads", COMPLETE, "--threads", "4097");
+	assert_runs(COMPLETE, "--rlimit-nofile", "1");
+	assert_int_equal(options.rlimit_nofile, 1);
+	assert_runs(COMPLETE, "--rlimit-nofile", "2147483647");
+	assert_int_equal(options.rlimit_nofile, 2147483647);
+	assert_usage("--rlimit-nofile", COMPLETE, "--rlimit-nofile", "0");
+	assert_usage("--rlimit-nofile", COMPLETE, "--rlimit-nofile", "2147483648");
 }
 
 static void looking_is_automatic_off_or_a_time(void **state)
@@ -208,6 +248,38 @@ static void looking_is_automatic_off_or_a_time(void **state)
 	assert_int_equal(options.busy_poll, 1000);
 	for (size_t i = 0; i < COUNT(wrong); i++)
 		assert_usage("--busy-poll", COMPLETE, "--busy-poll", wrong[i]);
+}
+
+static void users_to_serve_are_a_list(void **state)
+{
+	(void)state;
+	assert_runs(COMPLETE, "--allow-uid", "root", "--allow-uid=1000", "--allow-uid", "4294967294");
+	assert_int_equal(options.allow_count, 3);
+	assert_int_equal(options.allow_uids[0], 0);
+	assert_int_equal(options.allow_uids[1], 1000);
+	assert_int_equal(options.allow_uids[2], 4294967294U);
+	assert_usage("--allow-uid 'no-such-user'", COMPLETE, "--allow-uid", "no-such-user");
+	assert_usage("--allow-uid '4294967295'", COMPLETE, "--allow-uid", "4294967295");
+	assert_usage("--allow-uid ''", COMPLETE, "--allow-uid", "");
+	assert_usage("--allow-uid '1,2'", COMPLETE, "--allow-uid", "1,2");
+}
+
+static void the_list_of_users_to_serve_has_an_end(void **state)
+{
+	char texts[ALLOWED_UIDS_MOST + 1][32];
+	const char *arguments[ALLOWED_UIDS_MOST + 6] = { COMPLETE };
+
+	(void)state;
+	for (int i = 0; i <= ALLOWED_UIDS_MOST; i++) {
+		snprintf(texts[i], sizeof texts[i], "--allow-uid=%d", i);
+		arguments[4 + i] = texts[i];
+	}
+	assert_int_equal(parse_list(arguments), OPTIONS_USAGE);
+	assert_non_null(strstr(err, "--allow-uid '64': at most 64"));
+	arguments[4 + ALLOWED_UIDS_MOST] = NULL;
+	assert_int_equal(parse_list(arguments), OPTIONS_RUN);
+	assert_int_equal(options.allow_count, ALLOWED_UIDS_MOST);
+	assert_int_equal(options.allow_uids[ALLOWED_UIDS_MOST - 1], ALLOWED_UIDS_MOST - 1);
 }
 
 static void what_guests_may_do_is_said_one_by_one(void **state)
@@ -307,9 +379,11 @@ static void descriptors_and_counts_are_read_strictly(void **state)
 	for (size_t i = 0; i < COUNT(no_numbers); i++) {
 		assert_usage("--fd", "-p", "/export", "-f", no_numbers[i]);
 		assert_usage("--fd", "-p", "/export", "--fd", no_numbers[i]);
+		assert_usage("--ready-fd", COMPLETE, "--ready-fd", no_numbers[i]);
 		assert_usage("--max-clients", COMPLETE, "--max-clients", no_numbers[i]);
 		assert_usage("--threads", COMPLETE, "--threads", no_numbers[i]);
 		assert_usage("--busy-poll", COMPLETE, "--busy-poll", no_numbers[i]);
+		assert_usage("--rlimit-nofile", COMPLETE, "--rlimit-nofile", no_numbers[i]);
 	}
 	assert_usage("--fd 'abc'", "-p", "/export", "-f", "abc");
 	assert_usage("--fd '2147483648'", "-p", "/export", "-f", "2147483648");
@@ -347,8 +421,9 @@ static void what_is_no_option_is_named(void **state)
 
 static void an_option_without_its_argument_is_named(void **state)
 {
-	static const char *const long_names[] = { "--path", "--socket", "--fd", "--uid", "--gid", "--max-clients",
-		                                      "--threads", "--busy-poll", "--xattr-policy" };
+	static const char *const long_names[] = { "--path", "--socket", "--fd", "--uid", "--gid", "--ready-fd", "--pid-file", "--max-clients",
+		                                      "--threads", "--busy-poll", "--xattr-policy", "--rlimit-nofile", "--allow-uid",
+		                                 "--ready-fd", "--pid-file" };
 	static const char *const short_names[] = { "-p", "-s", "-f", "-u", "-g" };
 
 	(void)state;
@@ -373,7 +448,8 @@ static void help_names_every_option(void **state)
 	static const char *const texts[] = { "-p, --path",     "-f, --fd",   "-s, --socket", "-u, --uid", "-g, --gid",
 		                                 "-n, --nodaemon", "-h, --help", "--version",    "--threads", "--max-clients",
 		                                 "--busy-poll",    "--readonly", "--no-devices", "--no-setid",
-		                                 "--xattr-policy", "--utime-quirk" };
+		                                 "--xattr-policy", "--utime-quirk", "--rlimit-nofile", "--allow-uid",
+		                                 "--control",      "--log-level" };
 
 	(void)state;
 	assert_int_equal(parse("-h"), OPTIONS_DONE);
@@ -392,6 +468,53 @@ static void version_names_the_program(void **state)
 	assert_int_equal(parse("--version"), OPTIONS_DONE);
 	assert_printed(texts, COUNT(texts));
 	assert_in_range(out[strlen(texts[0])], '0', '9');
+}
+
+static void the_log_has_levels(void **state)
+{
+	(void)state;
+	assert_runs(COMPLETE);
+	assert_int_equal(options.log_level, LOG_INFO);
+	assert_runs(COMPLETE, "--log-level", "error");
+	assert_int_equal(options.log_level, LOG_ERR);
+	assert_runs(COMPLETE, "--log-level=warn");
+	assert_int_equal(options.log_level, LOG_WARNING);
+	assert_runs(COMPLETE, "--log-level=debug", "--log-level=info");
+	assert_int_equal(options.log_level, LOG_INFO);
+	assert_runs(COMPLETE, "--log-level=debug");
+	assert_int_equal(options.log_level, LOG_DEBUG);
+	assert_usage("--log-level", COMPLETE, "--log-level=7");
+	assert_usage("--log-level", COMPLETE, "--log-level", "");
+}
+
+static void the_control_socket_is_another_one(void **state)
+{
+	char name[109];
+
+	(void)state;
+	assert_runs(COMPLETE);
+	assert_null(options.control);
+	assert_runs(COMPLETE, "--control", "control");
+	assert_string_equal(options.control, "control");
+	assert_usage("--control", "-p", "dir", "-s", "one", "--control", "one");
+	memset(name, 'c', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	assert_usage("107", COMPLETE, "--control", name);
+	name[107] = '\0';
+	assert_runs(COMPLETE, "--control", name);
+}
+
+static void a_crash_limit_has_two_numbers(void **state)
+{
+	(void)state;
+	assert_runs(COMPLETE, "--crash-limit", "0/1");
+	assert_int_equal(options.crash_count, 0);
+	assert_int_equal(options.crash_seconds, 1);
+	assert_runs(COMPLETE, "--crash-limit=1000/86400");
+	assert_int_equal(options.crash_count, 1000);
+	assert_int_equal(options.crash_seconds, 86400);
+	assert_usage("COUNT/SECONDS", COMPLETE, "--crash-limit=60");
+	assert_usage("COUNT/SECONDS", COMPLETE, "--crash-limit=10/");
 }
 
 static void confinement_is_chosen_by_words(void **state)
@@ -427,11 +550,15 @@ int main(void)
 		cmocka_unit_test(defaults_are_as_documented),
 		cmocka_unit_test(every_option_has_a_short_form),
 		cmocka_unit_test(every_option_has_a_long_form),
+		cmocka_unit_test(readiness_is_told_in_two_ways),
+		cmocka_unit_test(a_service_manager_may_bring_the_socket),
 		cmocka_unit_test(the_command_of_lxd_and_incus_is_accepted),
 		cmocka_unit_test(users_and_groups_have_names),
 		cmocka_unit_test(users_and_groups_have_numbers),
 		cmocka_unit_test(counts_have_bounds),
 		cmocka_unit_test(looking_is_automatic_off_or_a_time),
+		cmocka_unit_test(users_to_serve_are_a_list),
+		cmocka_unit_test(the_list_of_users_to_serve_has_an_end),
 		cmocka_unit_test(what_guests_may_do_is_said_one_by_one),
 		cmocka_unit_test(attributes_are_the_hosts_all_or_none),
 		cmocka_unit_test(the_last_of_several_counts),
@@ -446,6 +573,9 @@ int main(void)
 		cmocka_unit_test(an_option_without_its_argument_is_named),
 		cmocka_unit_test(help_names_every_option),
 		cmocka_unit_test(version_names_the_program),
+		cmocka_unit_test(the_log_has_levels),
+		cmocka_unit_test(the_control_socket_is_another_one),
+		cmocka_unit_test(a_crash_limit_has_two_numbers),
 		cmocka_unit_test(confinement_is_chosen_by_words),
 		cmocka_unit_test(ids_are_mapped_whole_and_in_a_namespace),
 	};

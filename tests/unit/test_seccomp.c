@@ -57,7 +57,7 @@ ATTEMPT(real_gid, setresgid(1000, 1000, 1000))
 ATTEMPT(supplementary_groups, syscall(SYS_setgroups, 0, NULL))
 ATTEMPT(dumpable, prctl(PR_SET_DUMPABLE, 1, 0, 0, 0))
 ATTEMPT(new_limit, syscall(SYS_prlimit64, 0, 0, NULL, NULL))
-ATTEMPT(other_socket_option, setsockopt(0, SOL_SOCKET, SO_PASSCRED, "\1\0\0\0", 4))
+ATTEMPT(other_socket_option, setsockopt(0, SOL_SOCKET, SO_RCVBUF, "\1\0\0\0", 4))
 ATTEMPT(lease, fcntl(0, F_SETLEASE, F_RDLCK))
 ATTEMPT(by_handle, syscall(SYS_open_by_handle_at, -1, NULL, 0))
 ATTEMPT(io_ring, syscall(SYS_io_uring_setup, 1, NULL))
@@ -86,7 +86,7 @@ static const struct attempt forbidden[] = {
 	{ "setgroups", supplementary_groups },
 	{ "prctl PR_SET_DUMPABLE", dumpable },
 	{ "prlimit", new_limit },
-	{ "setsockopt SO_PASSCRED", other_socket_option },
+	{ "setsockopt SO_RCVBUF", other_socket_option },
 	{ "fcntl F_SETLEASE", lease },
 	{ "open_by_handle_at", by_handle },
 	{ "io_uring_setup", io_ring },

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control socket: whoever may open it sends one line and gets a text until the end of file. Commands: "status"
+ * (JSON), "rows" (for virtfs-proxyctl) and "metrics" (OpenMetrics). Anything else is answered with a line that begins
+ * with "error: ".
+ *
+ * It never waits for a client. So many are served at once, each for so long; the others wait for their turn.
+ */
+#ifndef MONITOR_CONTROL_H
+#define MONITOR_CONTROL_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+
+#include "monitor/name.h"
+#include "monitor/status.h"
+
+#define CONTROL_SESSIONS_MOST 8
+#define CONTROL_LINE_MOST     64 /* bytes, with the newline */
+
+struct control;
+
+struct control_session {
+	struct control *control;
+	struct evbuffer *out; /* NULL: unused */
+	struct event *event;
+	int fd;
+	char line[CONTROL_LINE_MOST];
+	size_t size;
+};
+
+struct control {
+	struct event_base *base;
+	struct socket_name name;
+	bool named;
+	int listener;
+	struct event *accept, *resume; /* somebody is there; time to look again after a failure */
+	struct control_session sessions[CONTROL_SESSIONS_MOST];
+	unsigned count; /* of sessions */
+	void (*describe)(void *context, struct status *status);
+	void *context;
+};
+
+/* Makes the socket `path`, mode 0600, for our own user, but not yet its name. 0 or -errno after logging. */
+int control_open(struct control *control, const char *path, int *fd);
+
+/*
+ * Gives the socket its name and answers on it, from the event loop; `describe` is asked for what there is to say. The
+ * descriptor is taken over. 0 or -errno after logging.
+ */
+int control_start(struct control *control, struct event_base *base, int fd,
+                  void (*describe)(void *context, struct status *status), void *context);
+
+/* Removes the name and ends all sessions. One that was never opened must be zero, with -1 for the listener. */
+void control_stop(struct control *control);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* What the kernel says of a process, in /proc. */
+#ifndef MONITOR_PROCESS_H
+#define MONITOR_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PROCESS_UNKNOWN (-1)
+
+struct process_facts {
+	pid_t pid;
+	int64_t descriptors; /* PROCESS_UNKNOWN: the kernel does not say */
+	int64_t rss, pss;    /* bytes: proc_pid_smaps_rollup(5) */
+};
+
+void process_look(pid_t pid, struct process_facts *facts);
+
+/* Whether it has another mount namespace than we have. */
+bool process_is_in_other_namespace(pid_t pid);
+
+#endif

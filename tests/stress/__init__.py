@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What only load or a race brings out."""
