@@ -365,10 +365,14 @@ def test_it_ends_when_nobody_reads_what_it_prints(helper, run_directory):
     socket_name = run_directory / "t"
     trace = proxyctl.subprocess.Popen([proxyctl.CTL, "trace", str(socket_name), helper.socket], stdout=theirs)
     os.close(theirs)
-    wait_for(lambda: holds_listener(trace.pid))
-    os.close(ours)
-    with Client.connect(socket_name):
-        assert trace.wait(proxyctl.TIMEOUT) == proxyctl.TRANSPORT
+    try:
+        wait_for(lambda: holds_listener(trace.pid))
+        os.close(ours)
+        with Client.connect(socket_name):
+            assert trace.wait(proxyctl.TIMEOUT) == proxyctl.TRANSPORT
+    finally:
+        trace.kill()  # harmless when it has ended
+        trace.wait()
     assert not socket_name.exists()
 
 
