@@ -16,8 +16,8 @@
 
 struct options {
 	const char *path;        /* the directory to export */
-	const char *socket;      /* name of the socket, or NULL: fd is given */
-	int fd;                  /* a connected or a listening socket, or -1: socket is given */
+	const char *socket;      /* name of the socket, or NULL */
+	int fd;                  /* a connected or a listening socket, or -1; with no name either: LISTEN_FDS says which */
 	uid_t uid;               /* owner of the named socket, (uid_t)-1: whoever runs the helper */
 	gid_t gid;
 	const char *control;     /* name of the control socket, or NULL */
@@ -25,6 +25,8 @@ struct options {
 	uid_t allow_uids[ALLOWED_UIDS_MOST]; /* whose clients are served, besides root's */
 	unsigned allow_count;    /* 0: all who can connect */
 	bool foreground;         /* --nodaemon */
+	int ready_fd;            /* to write a newline to when clients can connect, or -1 */
+	const char *pid_file;    /* NULL: none */
 	unsigned max_clients;
 	unsigned threads;        /* reactors at most */
 	uint32_t busy_poll;      /* microseconds; UINT32_MAX: auto */

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/un.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include "config.h"
 
@@ -31,6 +32,8 @@
 enum long_option {
 	OPTION_VERSION = 256,
 	OPTION_LOG_LEVEL,
+	OPTION_READY_FD,
+	OPTION_PID_FILE,
 	OPTION_ALLOW_UID,
 	OPTION_MAX_CLIENTS,
 	OPTION_CONTROL,
@@ -59,6 +62,8 @@ static const struct option long_options[] = {
 	{ "nodaemon", no_argument, NULL, 'n' },
 	{ "control", required_argument, NULL, OPTION_CONTROL },
 	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
+	{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
+	{ "pid-file", required_argument, NULL, OPTION_PID_FILE },
 	{ "allow-uid", required_argument, NULL, OPTION_ALLOW_UID },
 	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
@@ -79,7 +84,7 @@ static const struct option long_options[] = {
 };
 
 static const char help[] =
-	"Usage: virtfs-proxy-helper --path DIRECTORY (--socket NAME | --fd NUMBER) [OPTION...]\n"
+	"Usage: virtfs-proxy-helper --path DIRECTORY [--socket NAME | --fd NUMBER] [OPTION...]\n"
 	"\n"
 	"Does the file operations that need privilege for the guests of QEMU's 9p \"proxy\"\n"
 	"file system driver, confined to one directory.\n"
@@ -87,12 +92,17 @@ static const char help[] =
 	"  -p, --path DIRECTORY     the directory to export\n"
 	"  -s, --socket NAME        create a socket and serve every QEMU that connects\n"
 	"  -f, --fd NUMBER          serve an inherited socket, connected or listening\n"
+	"                           (without either: the one that LISTEN_FDS tells of)\n"
 	"  -u, --uid USER           owner of the named socket, name or number\n"
 	"  -g, --gid GROUP          group of the named socket, name or number\n"
 	"  -n, --nodaemon           stay in the foreground, log to stderr\n"
 	"      --control NAME       create a socket for virtfs-proxyctl, root's alone\n"
 	"      --log-level LEVEL    how much to log: error, warn, info (if not given), or debug,\n"
 	"                           which is each request\n"
+	"      --ready-fd NUMBER    when clients can connect, write a newline to this inherited\n"
+	"                           descriptor and close it\n"
+	"      --pid-file NAME      when clients can connect, write the process id to this file,\n"
+	"                           which is removed at the end\n"
 	"      --allow-uid USER     serve this user's clients and root's only, name or number;\n"
 	"                           may be given several times\n"
 	"      --max-clients COUNT  serve at most so many connections at once (256)\n"
@@ -290,6 +300,17 @@ static enum options_result parse_fd(const char *text, int *fd)
 	return OPTIONS_RUN;
 }
 
+/* The standard descriptors have other uses. */
+static enum options_result parse_ready_fd(const char *text, int *fd)
+{
+	unsigned long number;
+
+	if (!parse_number(text, STDERR_FILENO + 1, INT_MAX, &number))
+		return wrong("--ready-fd '%s': give the number of an open descriptor, 3 or more", text);
+	*fd = (int)number;
+	return OPTIONS_RUN;
+}
+
 static enum options_result parse_xattr_policy(const char *text, enum xattr_policy *policy)
 {
 	static const char *const words[] = {
@@ -355,6 +376,11 @@ static enum options_result parse_one(int option, const char *argument, struct op
 		return OPTIONS_RUN;
 	case OPTION_LOG_LEVEL:
 		return parse_log_level(argument, &options->log_level);
+	case OPTION_READY_FD:
+		return parse_ready_fd(argument, &options->ready_fd);
+	case OPTION_PID_FILE:
+		options->pid_file = argument;
+		return OPTIONS_RUN;
 	case OPTION_ALLOW_UID:
 		return parse_allow_uid(argument, options);
 	case OPTION_MAX_CLIENTS:
@@ -391,15 +417,13 @@ static enum options_result parse_one(int option, const char *argument, struct op
 	}
 }
 
-/* What options mean together. */
-static enum options_result check(const struct options *options)
+/* How QEMU reaches the helper. */
+static enum options_result check_socket(const struct options *options)
 {
 	const size_t longest = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
-	const char *idmap_fault = idmap_check(&options->confinement.idmap);
 
-	if (!options->path)
-		return wrong("say which directory to export: --path DIRECTORY");
-	if (!options->socket && options->fd < 0)
+	/* Whether the socket that a service manager announces is there, and is one to serve, is seen at the start. */
+	if (!options->socket && options->fd < 0 && !getenv("LISTEN_FDS"))
 		return wrong("say how QEMU reaches the helper: --socket NAME or --fd NUMBER");
 	if (options->socket && options->fd >= 0)
 		return wrong("give either --socket or --fd, not both");
@@ -411,11 +435,23 @@ static enum options_result check(const struct options *options)
 		             longest);
 	if (options->control && options->socket && !strcmp(options->control, options->socket))
 		return wrong("--control and --socket are two sockets: give them different names");
+	if (options->ready_fd >= 0 && options->ready_fd == options->fd)
+		return wrong("--ready-fd %d is the socket of --fd; give another descriptor", options->ready_fd);
+	return OPTIONS_RUN;
+}
+
+/* What options mean together. */
+static enum options_result check(const struct options *options)
+{
+	const char *idmap_fault = idmap_check(&options->confinement.idmap);
+
+	if (!options->path)
+		return wrong("say which directory to export: --path DIRECTORY");
 	if (idmap_fault)
 		return wrong("--idmap: %s", idmap_fault);
 	if (idmap_exists(&options->confinement.idmap) && options->confinement.kind == SANDBOX_CHROOT)
 		return wrong("--idmap needs --sandbox=namespace");
-	return OPTIONS_RUN;
+	return check_socket(options);
 }
 
 enum options_result options_parse(int count, char **arguments, struct options *options)
@@ -425,6 +461,7 @@ enum options_result options_parse(int count, char **arguments, struct options *o
 
 	*options = (struct options){
 		.fd = -1,
+		.ready_fd = -1,
 		.uid = (uid_t)-1,
 		.gid = (gid_t)-1,
 		.max_clients = DEFAULT_MAX_CLIENTS,

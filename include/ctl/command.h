@@ -62,5 +62,9 @@ enum command_status command_wrong(const struct command_line *line, const char *f
 void command_failed(const struct command_line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 extern const struct command command_helper_status, command_metrics, command_top;
+extern const struct command command_call;
+extern const struct command command_ls, command_cat, command_put, command_stat, command_getfattr;
+extern const struct command command_encode, command_decode;
+extern const struct command command_trace;
 
 #endif

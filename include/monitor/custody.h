@@ -31,6 +31,7 @@ struct custody {
 	struct ration lines;             /* of the log, about them */
 	uint64_t admitted;               /* that there ever were */
 	uint32_t count;                  /* slots in use */
+	uint64_t reaped_requests; /* of connections that are over */
 };
 
 /* Makes room for `most` connections. Returns 0 or -errno. */
@@ -50,6 +51,9 @@ void custody_take_back(struct custody *custody);
 
 /* Closes the copies of connections that the worker has ended, and logs each. Returns how many there were. */
 uint32_t custody_reap(struct custody *custody);
+
+/* Requests answered so far, for all connections that there have been. */
+uint64_t custody_requests(const struct custody *custody);
 
 /* Closes all copies and frees what is held. */
 void custody_destroy(struct custody *custody);

@@ -21,6 +21,7 @@ int custody_create(struct custody *custody, uint32_t most)
 		return error;
 	custody->count = 0;
 	custody->lines = (struct ration){ .burst = LINES_AT_ONCE, .interval = LINES_INTERVAL };
+	custody->reaped_requests = 0;
 	custody->copies = malloc(most * sizeof *custody->copies);
 	custody->handed = calloc(most, sizeof *custody->handed);
 	custody->clients = calloc(most, sizeof *custody->clients);
@@ -124,12 +125,23 @@ uint32_t custody_reap(struct custody *custody)
 		if (custody->copies[i] < 0 || slot_phase(slot) != SLOT_CLOSED)
 			continue;
 		close_account(custody, i);
+		custody->reaped_requests += slot_load(slot->requests);
 		descriptor_close(&custody->copies[i]);
 		slot_set_phase(slot, SLOT_FREE);
 		custody->count--;
 		reaped++;
 	}
 	return reaped;
+}
+
+uint64_t custody_requests(const struct custody *custody)
+{
+	uint64_t requests = custody->reaped_requests;
+
+	for (uint32_t i = 0; i < custody->scoreboard.count; i++)
+		if (custody->copies[i] >= 0)
+			requests += slot_load(custody->scoreboard.slots[i].requests);
+	return requests;
 }
 
 void custody_destroy(struct custody *custody)

@@ -24,6 +24,7 @@
 #include "common/log.h"
 #include "common/policy.h"
 #include "common/private_attributes.h"
+#include "monitor/activation.h"
 #include "monitor/control.h"
 #include "monitor/custody.h"
 #include "monitor/daemon.h"
@@ -32,7 +33,10 @@
 #include "monitor/limits.h"
 #include "monitor/listener.h"
 #include "monitor/name.h"
+#include "monitor/notify.h"
 #include "monitor/peer.h"
+#include "monitor/pid_file.h"
+#include "monitor/ready.h"
 #include "monitor/refusal.h"
 #include "monitor/status.h"
 #include "monitor/worker_process.h"
@@ -53,13 +57,17 @@ static const char not_allowed[] = "its user is not among those of --allow-uid";
 #define BACKOFF_FIRST_US 10000U
 #define BACKOFF_MOST_US  1000000U
 
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
 struct monitor {
 	const struct options *options;
 	struct limits limits;
 	struct event_base *base;
 	int export_fd;
+	int inherited_fd; /* the launcher's socket, as it was passed, or -1 */
 	int daemon_fd;   /* tells the process that was started that we are ready, or -1 */
 	int control_fd;  /* the control socket until it is listened on, or -1 */
+	int ready_fd;    /* tells whoever gave --ready-fd, or -1 */
 	int bound_fd;    /* the listening socket until it is listened on, or -1 */
 	int single_fd;   /* the connected socket of --fd until it is admitted, or -1 */
 	bool single;     /* to serve a connected --fd, and end with it */
@@ -69,6 +77,8 @@ struct monitor {
 	int status;      /* to exit with */
 	struct socket_name name;
 	bool named;
+	struct pid_file pid_file;
+	struct notify notify;
 	struct keeper keeper;
 	struct listener listener;
 	struct refusals refusals;
@@ -115,6 +125,7 @@ static void stop(struct monitor *monitor)
 		end_loop(monitor);
 		return;
 	}
+	notify_stopping(&monitor->notify);
 	evtimer_add(monitor->deadline, &stop_time);
 	if (monitor->worker.ready)
 		worker_process_stop(&monitor->worker);
@@ -194,6 +205,14 @@ static void hand_over(void *context)
 		worker_process_stop(&monitor->worker);
 }
 
+/* A client has a slot now. */
+static void admitted(struct monitor *monitor)
+{
+	notify_changed(&monitor->notify);
+	if (monitor->worker.ready)
+		hand_over(monitor);
+}
+
 static void on_accepted(int fd, void *context)
 {
 	struct monitor *monitor = context;
@@ -204,8 +223,8 @@ static void on_accepted(int fd, void *context)
 		refuse(&monitor->refusals, monitor->base, fd, &peer, not_allowed);
 	else if (custody_admit(&monitor->custody, fd, &peer) < 0)
 		refuse(&monitor->refusals, monitor->base, fd, &peer, "there are as many clients as --max-clients allows");
-	else if (monitor->worker.ready)
-		hand_over(monitor);
+	else
+		admitted(monitor);
 }
 
 static void on_closed(void *context)
@@ -215,6 +234,8 @@ static void on_closed(void *context)
 	if (!custody_reap(&monitor->custody))
 		return;
 	listener_resume(&monitor->listener);
+	if (!monitor->stopping)
+		notify_changed(&monitor->notify);
 	if (monitor->single && monitor->custody.count == 0)
 		stop(monitor);
 }
@@ -228,6 +249,21 @@ static void announce(const struct monitor *monitor)
 	policy_describe(&monitor->options->policy, policy);
 	log_info("version " VERSION ", serving %s on %s%s%s", monitor->options->path,
 	         monitor->named ? "socket " : "an inherited socket", monitor->named ? monitor->name.path : "", policy);
+}
+
+/* To whoever waits for it, each in its way. First what can fail, while whoever started us still listens. */
+static int tell_ready(struct monitor *monitor)
+{
+	int error = pid_file_publish(&monitor->pid_file);
+
+	if (!error)
+		error = notify_ready(&monitor->notify, monitor->base, &monitor->custody);
+	if (error)
+		return error;
+	ready_tell(&monitor->ready_fd);
+	if (monitor->daemon_fd >= 0)
+		daemon_ready(&monitor->daemon_fd);
+	return 0;
 }
 
 /* The first worker is ready: now clients may come. */
@@ -249,9 +285,10 @@ static int begin_serving(struct monitor *monitor)
 	if (monitor->named)
 		keeper_start(&monitor->keeper, monitor->base, &monitor->name, &monitor->listener);
 	announce(monitor);
+	error = tell_ready(monitor);
+	if (error)
+		return error;
 	monitor->serving = true;
-	if (monitor->daemon_fd >= 0)
-		daemon_ready(&monitor->daemon_fd);
 	if (monitor->single)
 		on_accepted(descriptor_take(&monitor->single_fd), monitor);
 	return 0;
@@ -399,7 +436,7 @@ static int check_single(const struct monitor *monitor)
 static int take_inherited(struct monitor *monitor)
 {
 	bool listening = false;
-	int fd = inherited_socket_take(monitor->options->fd, &listening);
+	int fd = inherited_socket_take(monitor->inherited_fd, &listening);
 
 	if (fd < 0)
 		return fd;
@@ -464,6 +501,9 @@ static int prepare(struct monitor *monitor)
 		error = private_attributes_read();
 	if (!error)
 		error = open_export(monitor);
+	/* Before the socket, whose making changes what a relative name means. */
+	if (!error && monitor->options->pid_file)
+		error = pid_file_open(&monitor->pid_file, monitor->options->pid_file);
 	if (!error)
 		error = monitor->options->socket ? make_named(monitor) : take_inherited(monitor);
 	if (!error && monitor->options->control)
@@ -495,6 +535,7 @@ static void free_event(struct event *event)
 
 static void finish(struct monitor *monitor)
 {
+	notify_finish(&monitor->notify);
 	keeper_stop(&monitor->keeper);
 	if (monitor->named)
 		socket_name_close(&monitor->name);
@@ -503,6 +544,7 @@ static void finish(struct monitor *monitor)
 	worker_process_finish(&monitor->worker, true);
 	refusals_finish(&monitor->refusals);
 	custody_destroy(&monitor->custody);
+	pid_file_remove(&monitor->pid_file);
 	free_event(monitor->terminate);
 	free_event(monitor->interrupt);
 	free_event(monitor->hangup);
@@ -515,21 +557,53 @@ static void finish(struct monitor *monitor)
 	descriptor_close(&monitor->single_fd);
 	descriptor_close(&monitor->control_fd);
 	descriptor_close(&monitor->export_fd);
+	descriptor_close(&monitor->ready_fd);
 	descriptor_close(&monitor->daemon_fd);
 }
 
-/* Nothing of the launcher's but the standard descriptors, and the socket if it gave us one. */
-static int shed_launcher(const struct options *options)
+/* What the launcher, or the service manager, has meant for us. Says what is wrong with it. */
+static int take_from_launcher(struct monitor *monitor)
 {
-	int keep[] = { options->fd };
-	int error = descriptor_fill_standard();
+	const struct options *options = monitor->options;
+	int error;
+
+	notify_init(&monitor->notify);
+	monitor->inherited_fd = options->fd;
+	error = activation_take(!options->socket && options->fd < 0, &monitor->inherited_fd);
+	if (!error && options->ready_fd >= 0)
+		error = ready_check(options->ready_fd);
+	if (!error)
+		monitor->ready_fd = options->ready_fd;
+	return error;
+}
+
+/* Nothing else of the launcher's but the standard descriptors. */
+static int shed_launcher(const struct monitor *monitor)
+{
+	int keep[] = { monitor->inherited_fd, monitor->ready_fd };
 	sigset_t none;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	umask(0);
-	return error ? error : descriptor_close_all_but(keep, options->fd >= 0 ? 1 : 0);
+	return descriptor_close_all_but(keep, COUNT(keep));
+}
+
+/* The part of it that is another process's business: who started us, and who we become. */
+static int part_from_launcher(struct monitor *monitor)
+{
+	int error = descriptor_fill_standard();
+
+	if (!error && take_from_launcher(monitor))
+		return -EINVAL;
+	if (!error)
+		error = shed_launcher(monitor);
+	if (!error && !monitor->options->foreground)
+		error = daemon_fork(&monitor->daemon_fd);
+	if (error)
+		log_error("cannot start: %s", strerror(-error));
+	return error;
 }
 
 int monitor_main(const struct options *options)
@@ -538,25 +612,23 @@ int monitor_main(const struct options *options)
 		.options = options,
 		.limits = { options->max_clients, options->threads },
 		.export_fd = -1,
+		.inherited_fd = -1,
 		.daemon_fd = -1,
 		.control_fd = -1,
+		.ready_fd = -1,
 		.bound_fd = -1,
 		.single_fd = -1,
 		.control = { .listener = -1 },
 		.keeper = { .watch_fd = -1 },
+		.pid_file = { .directory = -1, .fd = -1 },
 		.name = { .directory = -1, .staging_fd = -1 },
 		.worker = { .channel = -1, .log_fd = -1 },
 	};
-	int error = shed_launcher(options);
 
 	log_level = options->log_level;
 	log_open(log_find_stderr());
-	if (!error && !options->foreground)
-		error = daemon_fork(&monitor.daemon_fd);
-	if (error) {
-		log_error("cannot start: %s", strerror(-error));
+	if (part_from_launcher(&monitor))
 		return EXIT_FAILURE;
-	}
 	prctl(PR_SET_NAME, "vph-monitor");
 
 	if (prepare(&monitor))

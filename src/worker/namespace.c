@@ -227,7 +227,9 @@ int namespace_enter(int export_fd, int idmap_fd, const char **step)
 	if (tree < 0)
 		return tree;
 	/* For good measure: nothing in the worker makes a network socket or a queue. */
-	if (unshare(CLONE_NEWNET) || unshare(CLONE_NEWIPC))
-		log_info("the worker has no network or IPC namespace of its own: %s", strerror(errno));
+	if (unshare(CLONE_NEWNET))
+		log_info("the worker has no network namespace of its own: %s", strerror(errno));
+	if (unshare(CLONE_NEWIPC))
+		log_info("the worker has no IPC namespace of its own: %s", strerror(errno));
 	return change_root(tree, step);
 }

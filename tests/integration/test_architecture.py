@@ -26,6 +26,7 @@ def folder(path):
         ("ops", ("event2/", "worker/", "monitor/")),
         ("worker", ("monitor/",)),
         ("common", ("event2/", "ops/", "worker/", "monitor/", "proxyfs/")),
+        ("ctl", ("event2/", "ops/", "worker/", "monitor/")),
     ],
 )
 def test_folder_includes_nothing_of_others(who, never):

@@ -10,7 +10,7 @@ from support.helper import ROOT, Helper
 from support.launch import run
 
 OPTIONS = ["-p", "--path", "-s", "--socket", "-f", "--fd", "-u", "--uid", "-g", "--gid", "-n", "--nodaemon"]
-OPTIONS += ["--control", "--log-level"]
+OPTIONS += ["--control", "--log-level", "--ready-fd", "--pid-file"]
 OPTIONS += ["--allow-uid", "--max-clients", "--threads", "--busy-poll", "--sandbox", "--seccomp", "--idmap"]
 OPTIONS += ["--readonly", "--no-devices", "--no-setid", "--xattr-policy"]
 OPTIONS += ["--utime-quirk", "--rlimit-nofile", "--crash-limit", "-h", "--help", "--version"]
@@ -49,6 +49,7 @@ MISTAKES = {
     "no path": (("--socket", "name"), "--path"),
     "no socket": (GIVEN, "--socket"),
     "no descriptor": (GIVEN, "--fd"),
+    "descriptor for two things": ((*GIVEN, "--fd", "3", "--ready-fd", "3"), "--ready-fd 3"),
     "socket and descriptor": ((*COMPLETE, "--fd", "3"), "not both"),
     "unknown option": ((*COMPLETE, "--unknown"), "--unknown"),
     "unknown letter": ((*COMPLETE, "-z"), "'z'"),
@@ -74,6 +75,7 @@ for option, wrong_values in (
     ("--log-level", ["", "6", "warning", "Info", "all"]),
     ("--sandbox", ["", "none", "Chroot", "auto "]),
     ("--seccomp", ["", "on", "trap"]),
+    ("--ready-fd", [*NOT_NUMBERS, "0", "2", "2147483648"]),
     ("--idmap", ["", "uid", "uid:0:1000", "uid:0:0:0,gid:0:0:1", "uid:-1:0:1,gid:0:0:1"]),
     ("--xattr-policy", ["", "hosts", "ALL", "0"]),
     ("--rlimit-nofile", [*NOT_COUNTS, "2147483648"]),

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <syslog.h>
@@ -94,6 +95,8 @@ static void defaults_are_as_documented(void **state)
 	assert_int_equal(options.uid, NOBODY);
 	assert_int_equal(options.gid, NOBODY);
 	assert_false(options.foreground);
+	assert_int_equal(options.ready_fd, -1);
+	assert_null(options.pid_file);
 	assert_int_equal(options.max_clients, 256);
 	assert_int_equal(options.threads, 64);
 	assert_int_equal(options.busy_poll, UINT32_MAX);
@@ -143,6 +146,31 @@ static void every_option_has_a_long_form(void **state)
 	assert_int_equal(options.threads, 5);
 	assert_int_equal(options.max_clients, 9);
 	assert_int_equal(options.rlimit_nofile, 1000);
+}
+
+static void readiness_is_told_in_two_ways(void **state)
+{
+	(void)state;
+	assert_runs(COMPLETE, "--ready-fd", "3", "--pid-file=/run/pid");
+	assert_int_equal(options.ready_fd, 3);
+	assert_string_equal(options.pid_file, "/run/pid");
+	assert_runs("-p", "/export", "--fd=3", "--ready-fd=4");
+	assert_int_equal(options.fd, 3);
+	assert_int_equal(options.ready_fd, 4);
+	assert_usage("--ready-fd '2'", COMPLETE, "--ready-fd=2");
+	assert_usage("--ready-fd 3", "-p", "/export", "--fd=3", "--ready-fd=3");
+}
+
+static void a_service_manager_may_bring_the_socket(void **state)
+{
+	(void)state;
+	assert_usage("--socket", "-p", "/export");
+	assert_int_equal(setenv("LISTEN_FDS", "1", 1), 0);
+	assert_runs("-p", "/export");
+	assert_null(options.socket);
+	assert_int_equal(options.fd, -1);
+	assert_usage("--path", "-n");
+	assert_int_equal(unsetenv("LISTEN_FDS"), 0);
 }
 
 static void the_command_of_lxd_and_incus_is_accepted(void **state)
@@ -351,6 +379,7 @@ static void descriptors_and_counts_are_read_strictly(void **state)
 	for (size_t i = 0; i < COUNT(no_numbers); i++) {
 		assert_usage("--fd", "-p", "/export", "-f", no_numbers[i]);
 		assert_usage("--fd", "-p", "/export", "--fd", no_numbers[i]);
+		assert_usage("--ready-fd", COMPLETE, "--ready-fd", no_numbers[i]);
 		assert_usage("--max-clients", COMPLETE, "--max-clients", no_numbers[i]);
 		assert_usage("--threads", COMPLETE, "--threads", no_numbers[i]);
 		assert_usage("--busy-poll", COMPLETE, "--busy-poll", no_numbers[i]);
@@ -392,8 +421,9 @@ static void what_is_no_option_is_named(void **state)
 
 static void an_option_without_its_argument_is_named(void **state)
 {
-	static const char *const long_names[] = { "--path", "--socket", "--fd", "--uid", "--gid", "--max-clients",
-		                                      "--threads", "--busy-poll", "--xattr-policy", "--rlimit-nofile", "--allow-uid" };
+	static const char *const long_names[] = { "--path", "--socket", "--fd", "--uid", "--gid", "--ready-fd", "--pid-file", "--max-clients",
+		                                      "--threads", "--busy-poll", "--xattr-policy", "--rlimit-nofile", "--allow-uid",
+		                                 "--ready-fd", "--pid-file" };
 	static const char *const short_names[] = { "-p", "-s", "-f", "-u", "-g" };
 
 	(void)state;
@@ -520,6 +550,8 @@ int main(void)
 		cmocka_unit_test(defaults_are_as_documented),
 		cmocka_unit_test(every_option_has_a_short_form),
 		cmocka_unit_test(every_option_has_a_long_form),
+		cmocka_unit_test(readiness_is_told_in_two_ways),
+		cmocka_unit_test(a_service_manager_may_bring_the_socket),
 		cmocka_unit_test(the_command_of_lxd_and_incus_is_accepted),
 		cmocka_unit_test(users_and_groups_have_names),
 		cmocka_unit_test(users_and_groups_have_numbers),

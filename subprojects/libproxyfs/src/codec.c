@@ -10,55 +10,59 @@ enum reply_type { REPLY_SUCCESS, REPLY_ERROR };
 
 /* Fields to and from the members of `object`, a struct proxyfs_request or proxyfs_reply. */
 
-static void read_fields(struct reader *reader, const struct field *fields, void *object)
+static void read_fields(struct reader *reader, const struct proxyfs_field *fields, void *object)
 {
-	for (const struct field *field = fields; field->kind != FIELD_END; field++) {
+	for (const struct proxyfs_field *field = fields; field->kind != PROXYFS_KIND_END; field++) {
 		void *member = (char *)object + field->offset;
 
 		switch (field->kind) {
-		case FIELD_U32:
+		case PROXYFS_KIND_U32:
+		case PROXYFS_KIND_S32:
 			reader_integer(reader, member, sizeof(uint32_t));
 			break;
-		case FIELD_U64:
+		case PROXYFS_KIND_U64:
+		case PROXYFS_KIND_S64:
 			reader_integer(reader, member, sizeof(uint64_t));
 			break;
-		case FIELD_TEXT:
-		case FIELD_TEXT_Z:
-		case FIELD_BYTES:
+		case PROXYFS_KIND_TEXT:
+		case PROXYFS_KIND_TEXT_Z:
+		case PROXYFS_KIND_BYTES:
 			*(struct proxyfs_bytes *)member = reader_bytes(reader);
 			break;
-		case FIELD_END:
+		case PROXYFS_KIND_END:
 			break;
 		}
 	}
 }
 
-static void write_fields(struct writer *writer, const struct field *fields, const void *object)
+static void write_fields(struct writer *writer, const struct proxyfs_field *fields, const void *object)
 {
-	for (const struct field *field = fields; field->kind != FIELD_END; field++) {
+	for (const struct proxyfs_field *field = fields; field->kind != PROXYFS_KIND_END; field++) {
 		const void *member = (const char *)object + field->offset;
 
 		switch (field->kind) {
-		case FIELD_U32:
+		case PROXYFS_KIND_U32:
+		case PROXYFS_KIND_S32:
 			writer_put(writer, member, sizeof(uint32_t));
 			break;
-		case FIELD_U64:
+		case PROXYFS_KIND_U64:
+		case PROXYFS_KIND_S64:
 			writer_put(writer, member, sizeof(uint64_t));
 			break;
-		case FIELD_TEXT:
-		case FIELD_TEXT_Z:
-		case FIELD_BYTES:
-			writer_bytes(writer, *(const struct proxyfs_bytes *)member, field->kind == FIELD_TEXT_Z);
+		case PROXYFS_KIND_TEXT:
+		case PROXYFS_KIND_TEXT_Z:
+		case PROXYFS_KIND_BYTES:
+			writer_bytes(writer, *(const struct proxyfs_bytes *)member, field->kind == PROXYFS_KIND_TEXT_Z);
 			break;
-		case FIELD_END:
+		case PROXYFS_KIND_END:
 			break;
 		}
 	}
 }
 
-static bool is_text(const struct field *field)
+static bool is_text(const struct proxyfs_field *field)
 {
-	return field->kind == FIELD_TEXT || field->kind == FIELD_TEXT_Z;
+	return field->kind == PROXYFS_KIND_TEXT || field->kind == PROXYFS_KIND_TEXT_Z;
 }
 
 static bool holds_nul(struct proxyfs_bytes text)
@@ -67,18 +71,18 @@ static bool holds_nul(struct proxyfs_bytes text)
 }
 
 /* Whether any path, target or name in `object`, a request or a reply, has a NUL inside. */
-static bool texts_hold_nul(const struct field *fields, const void *object)
+static bool texts_hold_nul(const struct proxyfs_field *fields, const void *object)
 {
-	for (const struct field *field = fields; field->kind != FIELD_END; field++)
+	for (const struct proxyfs_field *field = fields; field->kind != PROXYFS_KIND_END; field++)
 		if (is_text(field) &&
 		    holds_nul(*(const struct proxyfs_bytes *)(const void *)((const char *)object + field->offset)))
 			return true;
 	return false;
 }
 
-static void strip_trailing_nuls(const struct field *fields, struct proxyfs_request *request)
+static void strip_trailing_nuls(const struct proxyfs_field *fields, struct proxyfs_request *request)
 {
-	for (const struct field *field = fields; field->kind != FIELD_END; field++) {
+	for (const struct proxyfs_field *field = fields; field->kind != PROXYFS_KIND_END; field++) {
 		struct proxyfs_bytes *text = (void *)((char *)request + field->offset);
 
 		if (is_text(field) && text->size > 0 && text->data[text->size - 1] == '\0')
@@ -98,7 +102,7 @@ int proxyfs_decode_header(const void *bytes, struct proxyfs_header *header)
 
 int proxyfs_decode_request(enum proxyfs_op op, const void *payload, size_t size, struct proxyfs_request *request)
 {
-	const struct field *fields = operation_find(op)->request;
+	const struct proxyfs_field *fields = operation_find(op)->request;
 	struct reader reader = { payload, size, false };
 
 	*request = (struct proxyfs_request){ .op = op };
@@ -163,16 +167,6 @@ static ssize_t encode_fd(int32_t status, void *buffer, size_t size)
 	return writer_used(&writer, size);
 }
 
-static bool may_ask_for_length(enum proxyfs_op op)
-{
-	return op == PROXYFS_LGETXATTR || op == PROXYFS_LLISTXATTR;
-}
-
-static const struct field *payload_fields(enum proxyfs_op op, bool length_only)
-{
-	return length_only && may_ask_for_length(op) ? reply_length_fields : operation_find(op)->reply;
-}
-
 static ssize_t encode_data(enum proxyfs_op op, const struct proxyfs_reply *reply, void *buffer, size_t size)
 {
 	struct writer header = { buffer, size, false };
@@ -182,7 +176,7 @@ static ssize_t encode_data(enum proxyfs_op op, const struct proxyfs_reply *reply
 	if (size < PROXYFS_HEADER_SIZE)
 		return -ENOBUFS;
 	payload = (struct writer){ (char *)buffer + PROXYFS_HEADER_SIZE, size - PROXYFS_HEADER_SIZE, false };
-	write_fields(&payload, payload_fields(op, reply->length_only), reply);
+	write_fields(&payload, proxyfs_reply_fields(op, reply->length_only), reply);
 	used = size - PROXYFS_HEADER_SIZE - payload.left;
 	if (payload.short_of || used > PROXYFS_PAYLOAD_MAX)
 		return -ENOBUFS;
@@ -221,6 +215,22 @@ static int decode_fd(struct reader *reader, struct proxyfs_reply *reply)
 	return status == PROXYFS_FD_FOLLOWS ? 0 : accept_status(status, reply);
 }
 
+ssize_t proxyfs_reply_size(enum proxyfs_op op, const void *bytes, size_t size)
+{
+	struct reader reader = { bytes, size, false };
+	struct proxyfs_header header = { 0, 0 };
+
+	if (proxyfs_op_form(op) == PROXYFS_FORM_FD)
+		return sizeof(int32_t);
+	reader_integer(&reader, &header.type, sizeof header.type);
+	reader_integer(&reader, &header.size, sizeof header.size);
+	if (reader.short_of)
+		return PROXYFS_HEADER_SIZE;
+	if (header.type > REPLY_ERROR || header.size > PROXYFS_PAYLOAD_MAX)
+		return -EPROTO;
+	return (ssize_t)(PROXYFS_HEADER_SIZE + header.size);
+}
+
 int proxyfs_decode_reply(const struct proxyfs_request *request, const void *bytes, size_t size,
                          struct proxyfs_reply *reply)
 {
@@ -239,10 +249,10 @@ int proxyfs_decode_reply(const struct proxyfs_request *request, const void *byte
 		return -EPROTO;
 
 	if (form == PROXYFS_FORM_DATA && header.type == REPLY_SUCCESS) {
-		const struct field *fields;
+		const struct proxyfs_field *fields;
 
-		reply->length_only = may_ask_for_length(request->op) && request->size == 0;
-		fields = payload_fields(request->op, reply->length_only);
+		reply->length_only = operation_may_ask_for_length(request->op) && request->size == 0;
+		fields = proxyfs_reply_fields(request->op, reply->length_only);
 		read_fields(&reader, fields, reply);
 		return reader.short_of || reader.left || texts_hold_nul(fields, reply) ? -EPROTO : 0;
 	}

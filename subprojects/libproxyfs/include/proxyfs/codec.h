@@ -54,6 +54,13 @@ ssize_t proxyfs_encode_request(const struct proxyfs_request *request, void *buff
 ssize_t proxyfs_encode_reply(enum proxyfs_op op, const struct proxyfs_reply *reply, void *buffer, size_t size);
 
 /*
+ * How many bytes the reply to a request of type `op` has, from the first `size` of them: read until there are as many
+ * as this returns, and ask again, because a header has to arrive before its payload can be counted. -EPROTO: this is
+ * no header of a reply.
+ */
+ssize_t proxyfs_reply_size(enum proxyfs_op op, const void *bytes, size_t size);
+
+/*
  * Decodes the reply to `request` from `size` bytes: the whole message of a status or data reply, the 4 bytes of an
  * fd reply. Returns 0, or -EPROTO when the bytes are no such reply. `reply->bytes` points into `bytes`.
  */

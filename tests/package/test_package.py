@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""The Debian package: built, looked over by lintian, installed beside QEMU's helper, used, and purged without a trace.
+
+It is installed into an overlay of this machine, which stays as it is. No systemd runs there: an instance is started with
+the installed unit's own command by systemd-socket-activate.
+"""
+
+import contextlib
+import errno
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+from support.expect import fails
+from support.helper import ROOT, wait_for
+from support.overlay import overlay
+from support.units import SERVICE, SOCKET, parse
+from support.wire import Client
+
+BUILD_TIMEOUT = 240
+TOOLS = ("dpkg-buildpackage", "dh", "lintian", "apt-get", "systemd-socket-activate")
+NAME = "virtfs-proxy-helper"
+QEMUS_MANUAL = "/usr/share/man/man1/virtfs-proxy-helper.1.gz"
+DIVERTED = "/usr/share/man/man1/virtfs-proxy-helper.qemu.1.gz"
+UNITS = "/lib/systemd/system"
+
+# What package management itself writes down.
+RECORDS = re.compile(r"/var/(lib/dpkg|lib/apt|log|cache)(/|$)|/run/(lock|log)(/|$)")
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """The built package."""
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    directory = tmp_path_factory.mktemp("package")
+    command = [ROOT / "contrib/build-deb", directory]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=BUILD_TIMEOUT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = directory.glob(f"{NAME}_*.deb")
+    return built
+
+
+def install(machine, package):
+    """As the README does it."""
+    target = machine.root / "root" / package.name
+    shutil.copy(package, target)
+    machine.run("apt-get", "install", "--yes", "--reinstall", f"/root/{package.name}")
+    target.unlink()
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory, package):
+    """A machine with the package, for tests that leave it so."""
+    with overlay(tmp_path_factory.mktemp("machine")) as machine:
+        install(machine, package)
+        yield machine
+
+
+def contents(package):
+    listing = subprocess.run(["dpkg-deb", "--contents", package], capture_output=True, text=True, check=True).stdout
+    return {line.split()[5].lstrip("."): line.split()[:2] for line in listing.splitlines()}
+
+
+def test_tree_is_left_as_it_was(package):
+    """Everything is built elsewhere."""
+    assert not (ROOT / "debian").exists()
+    assert not list(ROOT.glob("*.deb")) and package.exists()
+
+
+def test_version_is_the_projects(package):
+    version = re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text()).group(1)
+    field = subprocess.run(["dpkg-deb", "--field", package, "Version"], capture_output=True, text=True, check=True).stdout
+    assert field.rpartition("-")[0] == version
+
+
+def test_lintian_finds_no_error(package):
+    command = ["lintian", "--allow-root", "--fail-on", "error", package]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_contents_are_where_the_distribution_has_such_things(package):
+    files = contents(package)
+    for name in (f"/usr/bin/{NAME}", f"{UNITS}/{SERVICE.name}", f"{UNITS}/{SOCKET.name}", QEMUS_MANUAL):
+        assert name in files
+    assert f"/usr/share/doc/{NAME}/README.md.gz" in files
+    assert {owner for _, owner in files.values()} == {"root/root"}
+    assert not [name for name in files if name.startswith(("/usr/lib/qemu", "/usr/include"))]
+    assert not [name for name, (mode, _) in files.items() if "s" in mode or mode[8] == "w"], "nothing is set-id"
+
+
+def test_it_is_installed_beside_qemus_own(installed):
+    """Whose manual makes room, because the command of this name is now ours."""
+    assert installed.run("dpkg", "--verify", "qemu-system-common").strip() in ("", f"missing     {QEMUS_MANUAL}")
+    lower = pathlib.Path(QEMUS_MANUAL)
+    assert lower.exists(), "Debian 12's qemu-system-common has one"
+    assert (installed.root / DIVERTED[1:]).read_bytes() == lower.read_bytes()
+    assert (installed.root / QEMUS_MANUAL[1:]).read_bytes() != lower.read_bytes()
+    assert not [name for name in installed.changes() if name.startswith("/usr/lib/qemu")]
+    # A later version of QEMU's package goes along with it.
+    assert f"by {NAME}\n" in installed.run("dpkg-divert", "--list", QEMUS_MANUAL)
+
+
+def test_nothing_is_enabled_or_started(installed):
+    new = installed.changes()
+    assert not [name for name in new if name.startswith("/etc/systemd") or "wants" in name]
+    assert "/etc/virtfs-proxy" in new and not list((installed.root / "etc/virtfs-proxy").iterdir())
+    assert not [name for name in new if name.startswith("/run/virtfs")]
+
+
+@contextlib.contextmanager
+def instance(machine, name):
+    """The command of the installed unit, for the export of this name; yields the socket."""
+    unit = parse(machine.root / UNITS[1:] / SERVICE.name)["Service"]
+    (listen,) = parse(machine.root / UNITS[1:] / SOCKET.name)["Socket"]["ListenStream"]
+    (settings,), (command,) = unit["EnvironmentFile"], unit["ExecStart"]
+    path = listen.replace("%i", name)
+    (machine.root / path[1:]).parent.mkdir()
+    script = f'. {settings.replace("%i", name)}; exec systemd-socket-activate --listen={path} {command}'
+    with subprocess.Popen(machine.command("sh", "-c", script), stderr=subprocess.PIPE) as process:
+        try:
+            wait_for((machine.root / path[1:]).exists, what="the socket")
+            yield machine.root / path[1:]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(15) == 0, process.stderr.read().decode()
+    (machine.root / path[1:]).unlink()
+    (machine.root / path[1:]).parent.rmdir()
+
+
+def readme_commands():
+    """README.md's way to a service, after the installation."""
+    text = (ROOT / "README.md").read_text().split("### As a service")[1]
+    first, *rest = re.search(r"```sh\n(.*?)```", text, re.DOTALL)[1].splitlines(keepends=True)
+    assert first.startswith(f"apt install ./{NAME}_*.deb")
+    return "".join(rest)
+
+
+def test_readme_leads_to_a_service_that_starts_at_boot(installed):
+    """There is no systemd to start it now: what is enabled is only written down."""
+    commands = readme_commands()
+    assert "systemctl enable --now " in commands
+    installed.run("sh", "-ec", commands.replace(" --now ", " "))
+    enabled = installed.changes()
+    assert "/etc/systemd/system/multi-user.target.wants/virtfs-proxy@share.service" in enabled
+    assert "/etc/systemd/system/sockets.target.wants/virtfs-proxy@share.socket" in enabled
+    done = installed.run("systemd-analyze", "verify", "virtfs-proxy@share.service")
+    assert "virtfs-proxy" not in done
+    (installed.root / "srv/share/file").write_text("content")
+    with instance(installed, "share") as name, Client.connect(name) as client:
+        assert client.lstat("//file").size == len("content")
+
+
+def test_options_of_an_instance_are_the_helpers(installed):
+    (installed.root / "srv/other").mkdir()
+    (installed.root / "etc/virtfs-proxy/other.conf").write_text('EXPORT=/srv/other\nOPTIONS="--no-setid --readonly"\n')
+    with instance(installed, "other") as name, Client.connect(name) as client, fails(errno.EROFS):
+        client.mkdir("//directory")
+
+
+def test_upgrade_and_reinstallation_change_nothing(installed, package):
+    before = installed.changes()
+    install(installed, package)
+    assert {name for name in installed.changes() ^ before if not RECORDS.match(name)} == set()
+
+
+def set_up_instance(machine):
+    """As its administrator does."""
+    (machine.root / "etc/virtfs-proxy/share.conf").write_text("EXPORT=/srv/share\n")
+    wants = machine.root / "etc/systemd/system/sockets.target.wants"
+    wants.mkdir(parents=True, exist_ok=True)
+    (wants / "virtfs-proxy@share.socket").symlink_to(f"{UNITS}/{SOCKET.name}")
+
+
+def test_removal_keeps_what_the_administrator_wrote_and_purging_leaves_nothing(tmp_path, package):
+    (tmp_path / "machine").mkdir()
+    with overlay(tmp_path / "machine") as machine:
+        install(machine, package)
+        set_up_instance(machine)
+        machine.run("apt-get", "remove", "--yes", NAME)
+        assert (machine.root / "etc/virtfs-proxy/share.conf").exists()
+        assert not (machine.root / "usr/bin" / NAME).exists()
+
+        machine.run("apt-get", "purge", "--yes", NAME)
+        left = {name for name in machine.changes() if not RECORDS.match(name)}
+        assert left <= {"/etc/systemd/system/sockets.target.wants"}
+        assert machine.run("dpkg-divert", "--list", "*virtfs*") == ""
+        assert "missing" not in machine.run("dpkg", "--verify", "qemu-system-common")
