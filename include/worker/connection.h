@@ -9,7 +9,6 @@
 #ifndef WORKER_CONNECTION_H
 #define WORKER_CONNECTION_H
 
-#include "common/ration.h"
 #include "common/scoreboard.h"
 #include "worker/dispatch.h"
 #include "worker/inbox.h"
@@ -81,8 +80,7 @@ enum outbox_result connection_reply(struct connection *connection, enum proxyfs_
 /* For adoption.c. Notes what the sending of a reply came to; the connection's next state. */
 enum connection_state connection_replied(struct connection *connection, enum outbox_result result);
 
-/* Logs that a connection is cut, and why; not each, where there are many: connection_cuts says how many. */
-extern struct ration connection_cuts;
+/* Logs that a connection is cut, and why; not each, where there are many. */
 void connection_log_cut(const struct connection *connection, const char *reason);
 
 /* Says how many of these were left out, if there were some that it has not said yet. */

@@ -6,6 +6,7 @@
 
 #include "common/descriptor.h"
 #include "common/log.h"
+#include "common/ration.h"
 #include "worker/trace.h"
 
 /* Requests served before the reactor's other connections get their turn. */
@@ -30,11 +31,11 @@ void connection_finish(struct connection *connection)
 }
 
 /* A client can come again and break the protocol as often as it likes. */
-struct ration connection_cuts = { .burst = 10, .interval = 2000000000U };
+static struct ration cuts = { .burst = 10, .interval = 2000000000U };
 
 void connection_log_left_out(void)
 {
-	uint64_t left_out = ration_left_out(&connection_cuts);
+	uint64_t left_out = ration_left_out(&cuts);
 
 	if (left_out > 0)
 		log_warning("%" PRIu64 " more connections were cut, which were too many to tell of", left_out);
@@ -42,7 +43,7 @@ void connection_log_left_out(void)
 
 void connection_log_cut(const struct connection *connection, const char *reason)
 {
-	if (!ration_take(&connection_cuts, scoreboard_now()))
+	if (!ration_take(&cuts, scoreboard_now()))
 		return;
 	connection_log_left_out();
 	log_warning("client pid %d, uid %u: %s; its connection is cut", (int)connection->slot->pid,

@@ -72,6 +72,7 @@ for option, wrong_values in (
     ("--threads", NOT_COUNTS),
     ("--busy-poll", [*NOT_NUMBERS, "1001", "on"]),
     ("--crash-limit", ["", "10", "/", "10/", "/60", "10/0", "-1/60", "1001/60", "10/86401", "10/60/1", "12345678/60"]),
+    ("--log-level", ["", "6", "warning", "Info", "all"]),
     ("--sandbox", ["", "none", "Chroot", "auto "]),
     ("--seccomp", ["", "on", "trap"]),
     ("--ready-fd", [*NOT_NUMBERS, "0", "2", "2147483648"]),

@@ -28,7 +28,6 @@ int fixture_connect_socket(struct fixture *fixture)
 	disconnect(fixture);
 	stub_reset();
 	log_capture_reset();
-	connection_cuts.full = 0;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	fixture->client = ends[0];
 	memset(&fixture->slot, 0, sizeof fixture->slot);
