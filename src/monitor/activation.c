@@ -2,13 +2,15 @@
 #include "monitor/activation.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 
 #include "common/log.h"
+#include "monitor/systemd.h"
 
-static int check(int count)
+static int check(const struct systemd *systemd, int count)
 {
 	int is_ours;
 
@@ -24,7 +26,7 @@ static int check(int count)
 		log_error("LISTEN_FDS: it announces %d sockets; one is served: have one ListenStream= in the socket unit", count);
 		return -EINVAL;
 	}
-	is_ours = sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_STREAM, 1, NULL, 0);
+	is_ours = systemd->is_socket_unix(SD_LISTEN_FDS_START, SOCK_STREAM, 1, NULL, 0);
 	if (is_ours > 0)
 		return 0;
 	log_error("LISTEN_FDS: this is no listening AF_UNIX stream socket; the socket unit needs ListenStream= with a name "
@@ -34,8 +36,16 @@ static int check(int count)
 
 int activation_take(bool wanted, int *fd)
 {
-	int count = sd_listen_fds(1);
-	int error = wanted ? check(count) : 0;
+	const struct systemd *systemd;
+	int count, error;
+
+	if (!getenv("LISTEN_FDS"))
+		return wanted ? check(NULL, 0) : 0;
+	systemd = systemd_load();
+	if (!systemd)
+		return wanted ? -ENOSYS : 0;
+	count = systemd->listen_fds(1);
+	error = wanted ? check(systemd, count) : 0;
 
 	if (wanted && !error)
 		*fd = SD_LISTEN_FDS_START;

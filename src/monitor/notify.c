@@ -3,20 +3,35 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "monitor/systemd.h"
 
 /* From a change to its report: a hundred guests that start together make one report. */
 static const struct timeval status_delay = { .tv_sec = 2 };
 
 #define STATUS "STATUS=%" PRIu32 " clients, %" PRIu64 " requests answered"
 
-static void check(int result)
+#define TEXT_SIZE 160
+
+/* Only where notify_init() found that there is somebody to tell, and the library. */
+static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void tell(const char *format, ...)
 {
+	char text[TEXT_SIZE];
+	va_list arguments;
+	int result;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	result = systemd_load()->notify(0, text);
 	if (result < 0)
 		log_warning("cannot tell the service manager how things are: %s", strerror(-result));
 }
@@ -27,7 +42,7 @@ static void on_status(evutil_socket_t fd, short what, void *argument)
 
 	(void)fd;
 	(void)what;
-	check(sd_notifyf(0, STATUS, notify->custody->count, custody_requests(notify->custody)));
+	tell(STATUS, notify->custody->count, custody_requests(notify->custody));
 }
 
 /* That this loop turns is what the manager cannot see by itself: it sees processes end, and a worker is replaced. */
@@ -36,15 +51,15 @@ static void on_watchdog(evutil_socket_t fd, short what, void *argument)
 	(void)fd;
 	(void)what;
 	(void)argument;
-	check(sd_notify(0, "WATCHDOG=1"));
+	tell("WATCHDOG=1");
 }
 
 void notify_init(struct notify *notify)
 {
 	uint64_t microseconds = 0;
 
-	*notify = (struct notify){ .wanted = getenv("NOTIFY_SOCKET") };
-	if (sd_watchdog_enabled(1, &microseconds) > 0 && notify->wanted)
+	*notify = (struct notify){ .wanted = getenv("NOTIFY_SOCKET") && systemd_load() };
+	if (notify->wanted && systemd_load()->watchdog_enabled(1, &microseconds) > 0)
 		notify->watchdog_us = microseconds;
 }
 
@@ -67,7 +82,7 @@ int notify_ready(struct notify *notify, struct event_base *base, const struct cu
 	if (!notify->status || (notify->watchdog_us && start_watchdog(notify, base)))
 		return -ENOMEM;
 	/* A daemon is not the process that the manager started. */
-	check(sd_notifyf(0, "READY=1\nMAINPID=%d\n" STATUS, (int)getpid(), custody->count, custody_requests(custody)));
+	tell("READY=1\nMAINPID=%d\n" STATUS, (int)getpid(), custody->count, custody_requests(custody));
 	return 0;
 }
 
@@ -82,7 +97,7 @@ void notify_stopping(struct notify *notify)
 	if (!notify->status)
 		return;
 	evtimer_del(notify->status);
-	check(sd_notifyf(0, "STOPPING=1\nSTATUS=Stopping: %" PRIu32 " clients are left", notify->custody->count));
+	tell("STOPPING=1\nSTATUS=Stopping: %" PRIu32 " clients are left", notify->custody->count);
 }
 
 void notify_finish(struct notify *notify)
