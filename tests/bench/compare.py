@@ -60,10 +60,11 @@ def median(turns, name, field):
 def print_row(operation, clients, turns):
     ours = [median(turns, "ours", field) for field in ("operations", "p50", "p99", "cpu")]
     upstream = [median(turns, "upstream", field) for field in ("operations", "p50", "p99", "cpu")]
+    floor = f"{median_ratio(turns, 'ours', 'floor', 'operations'):.2f}" if turns[0]["floor"] else "-"
     print(
         f"| {operation} | {clients} | {ours[0]:,.0f} | {upstream[0]:,.0f} "
         f"| **{median_ratio(turns, 'ours', 'upstream', 'operations'):.2f}** "
-        f"| {median_ratio(turns, 'ours', 'floor', 'operations'):.2f} "
+        f"| {floor} "
         f"| {ours[1]:.0f} / {upstream[1]:.0f} | {ours[2]:.0f} / {upstream[2]:.0f} | {ours[3]:.1f} / {upstream[3]:.1f} |",
         flush=True,
     )
