@@ -130,8 +130,6 @@ static enum command_status watch(struct top *top)
 		draw(top, &screen);
 	} while (wait_for_key(top));
 	screen_close(&screen);
-	rows_finish(&top->now);
-	rows_finish(&top->before);
 	return COMMAND_DONE;
 }
 
@@ -149,6 +147,7 @@ static enum command_status run(struct command_line *line)
 	static const struct option options[] = { COMMAND_OPTIONS, { "interval", required_argument, NULL, 'i' },
 		                                 COMMAND_OPTIONS_END };
 	struct top top = { .interval = DEFAULT_MS, .sort = 'r' };
+	enum command_status status;
 	int option;
 
 	while ((option = command_option(line, options)) > COMMAND_OPTIONS_OVER)
@@ -164,7 +163,10 @@ static enum command_status run(struct command_line *line)
 		command_failed(line, "%s: %s", top.path, strerror(-top.error));
 		return COMMAND_TRANSPORT;
 	}
-	return watch(&top);
+	status = watch(&top);
+	rows_finish(&top.now);
+	rows_finish(&top.before);
+	return status;
 }
 
 const struct command command_top = {
