@@ -24,7 +24,7 @@ static void read_path(const struct ledger *ledger, char path[static STATUS_PATH_
 	size = strnlen(noted, sizeof noted);
 	escape(noted, size, path, STATUS_PATH_SIZE - 3);
 	if (size >= sizeof noted - 1)
-		strcat(path, "...");
+		memcpy(path + strlen(path), "...", sizeof "...");
 }
 
 static void read_request(const struct slot *slot, const struct ledger *ledger, uint64_t now,
