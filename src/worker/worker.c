@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -345,6 +346,8 @@ _Noreturn void worker_run(const struct worker_setup *given)
 	    !sandbox_verify_descriptors(known, 2))
 		leave(&worker, EXIT_FAILURE);
 
+	/* Nothing is allocated per request: an arena for each thread would be memory for nothing, mallopt(3). */
+	mallopt(M_ARENA_MAX, 1);
 	poller_configure(setup.busy_poll);
 	policy_enforce(&setup.policy);
 	error = prepare(&worker);
