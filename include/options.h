@@ -15,6 +15,8 @@
 #define ALLOWED_UIDS_MOST 64
 
 struct options {
+	char **arguments;        /* of main() */
+	const char *config;      /* file of further options (options_file.h), which those of the command line overrule, or NULL */
 	const char *path;        /* the directory to export */
 	const char *socket;      /* name of the socket, or NULL */
 	int fd;                  /* a connected or a listening socket, or -1; with no name either: LISTEN_FDS says which */
@@ -43,7 +45,10 @@ enum options_result {
 	OPTIONS_USAGE,  /* what is wrong was printed to stderr: exit with EXIT_USAGE */
 };
 
-/* Parses the arguments of main(). Strings point into them. */
-enum options_result options_parse(int count, char **arguments, struct options *options);
+/*
+ * Parses the arguments of main(). Strings point into them, or are there until the program ends. If `config_fd` is not
+ * -1, a copy of the file of --config is read from there, and it is not opened.
+ */
+enum options_result options_parse(int count, char **arguments, int config_fd, struct options *options);
 
 #endif

@@ -2,6 +2,7 @@
 #include "options.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
 #include <limits.h>
@@ -16,7 +17,9 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "common/descriptor.h"
 #include "config.h"
+#include "options_file.h"
 
 #define DEFAULT_MAX_CLIENTS 256
 #define MOST_CLIENTS        65536
@@ -49,11 +52,13 @@ enum long_option {
 	OPTION_UTIME_QUIRK,
 	OPTION_RLIMIT_NOFILE,
 	OPTION_CRASH_LIMIT,
+	OPTION_CONFIG,
 };
 
 static const char short_options[] = "p:f:s:u:g:nh";
 
 static const struct option long_options[] = {
+	{ "config", required_argument, NULL, OPTION_CONFIG },
 	{ "path", required_argument, NULL, 'p' },
 	{ "fd", required_argument, NULL, 'f' },
 	{ "socket", required_argument, NULL, 's' },
@@ -89,6 +94,8 @@ static const char help[] =
 	"Does the file operations that need privilege for the guests of QEMU's 9p \"proxy\"\n"
 	"file system driver, confined to one directory.\n"
 	"\n"
+	"      --config FILE        read further options from a file, which SIGHUP reads anew:\n"
+	"                           one a line, without dashes, then its value\n"
 	"  -p, --path DIRECTORY     the directory to export\n"
 	"  -s, --socket NAME        create a socket and serve every QEMU that connects\n"
 	"  -f, --fd NUMBER          serve an inherited socket, connected or listening\n"
@@ -352,6 +359,8 @@ static enum options_result parse_policy(int option, const char *argument, struct
 static enum options_result parse_one(int option, const char *argument, struct options *options)
 {
 	switch (option) {
+	case OPTION_CONFIG: /* read already */
+		return OPTIONS_RUN;
 	case 'p':
 		options->path = argument;
 		return OPTIONS_RUN;
@@ -454,12 +463,71 @@ static enum options_result check(const struct options *options)
 	return check_socket(options);
 }
 
-enum options_result options_parse(int count, char **arguments, struct options *options)
+/* The last one there is; others are not looked at yet. */
+static const char *find_config(int count, char **arguments)
+{
+	const char *config = NULL;
+	int option;
+
+	optind = 0; /* glibc's word for starting anew */
+	opterr = 0;
+	while ((option = getopt_long(count, arguments, short_options, long_options, NULL)) != -1)
+		if (option == OPTION_CONFIG)
+			config = optarg;
+	opterr = 1;
+	return config;
+}
+
+static enum options_result read_config(const char *path, int copy, struct options_file *file)
+{
+	AUTO_CLOSE int opened = copy >= 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (copy < 0 && opened < 0)
+		return wrong("--config %s: %s", path, strerror(errno));
+	return options_file_read(path, copy >= 0 ? copy : opened, file) ? OPTIONS_USAGE : OPTIONS_RUN;
+}
+
+static enum options_result parse_all(int count, char **arguments, struct options *options)
 {
 	enum options_result result;
 	int option;
 
+	optind = 0;
+	while ((option = getopt_long(count, arguments, short_options, long_options, NULL)) != -1) {
+		result = parse_one(option, optarg, options);
+		if (result != OPTIONS_RUN)
+			return result;
+	}
+	return optind < count ? wrong("'%s' is not an option", arguments[optind]) : OPTIONS_RUN;
+}
+
+/* The file's options before those of the command line, which thereby overrule them. */
+static enum options_result parse_with_config(int count, char **arguments, int config_fd, struct options *options)
+{
+	static struct options_file file;
+	enum options_result result = read_config(options->config, config_fd, &file);
+	char **both;
+
+	if (result != OPTIONS_RUN)
+		return result;
+	both = calloc((size_t)count + (size_t)file.count + 1, sizeof *both);
+	if (!both)
+		return wrong("%s", strerror(ENOMEM));
+	both[0] = arguments[0];
+	memcpy(both + 1, file.arguments, (size_t)file.count * sizeof *both);
+	memcpy(both + 1 + file.count, arguments + 1, (size_t)(count - 1) * sizeof *both);
+	result = parse_all(count + file.count, both, options);
+	free(both);
+	return result;
+}
+
+enum options_result options_parse(int count, char **arguments, int config_fd, struct options *options)
+{
+	enum options_result result;
+
 	*options = (struct options){
+		.arguments = arguments,
+		.config = find_config(count, arguments),
 		.fd = -1,
 		.ready_fd = -1,
 		.uid = (uid_t)-1,
@@ -472,13 +540,7 @@ enum options_result options_parse(int count, char **arguments, struct options *o
 		.crash_seconds = 60,
 		.confinement = { .seccomp = SECCOMP_DEFAULT },
 	};
-	optind = 0; /* glibc's word for starting anew */
-	while ((option = getopt_long(count, arguments, short_options, long_options, NULL)) != -1) {
-		result = parse_one(option, optarg, options);
-		if (result != OPTIONS_RUN)
-			return result;
-	}
-	if (optind < count)
-		return wrong("'%s' is not an option", arguments[optind]);
-	return check(options);
+	result = options->config ? parse_with_config(count, arguments, config_fd, options) :
+	                           parse_all(count, arguments, options);
+	return result == OPTIONS_RUN ? check(options) : result;
 }

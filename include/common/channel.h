@@ -11,7 +11,8 @@
 enum channel_type {
 	CHANNEL_READY,      /* worker: confined, checked, and waiting for connections */
 	CHANNEL_CONNECTION, /* monitor: serve this one; brings its descriptor */
-	CHANNEL_CLOSED,     /* worker: look at the scoreboard, a slot is SLOT_CLOSED */
+	CHANNEL_CLOSED,     /* worker: look at the scoreboard, a slot is SLOT_CLOSED or SLOT_RELEASED */
+	CHANNEL_RELEASE,    /* monitor: give up each connection as soon as nothing of a message is in hand */
 	CHANNEL_STOP,       /* monitor: answer what is in flight, close everything, exit */
 };
 

@@ -24,6 +24,9 @@ extern int log_level;
 
 void log_open(enum log_sink sink);
 
+/* Where it goes. */
+enum log_sink log_sink(void);
+
 /* What stderr is: LOG_TO_JOURNAL if it leads there, as $JOURNAL_STREAM tells (systemd.exec(5)), or LOG_TO_STDERR. */
 enum log_sink log_find_stderr(void);
 

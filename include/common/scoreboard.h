@@ -11,6 +11,7 @@
  *                               │  ▼    │  a message that comes in pieces
  *                              READING ─┘
  *   any ──worker: the connection is over──▶ CLOSED ──monitor: copy closed──▶ FREE
+ *   IDLE ──worker, asked to: given up──▶ RELEASED ──another worker: taken over──▶ IDLE
  *
  * Who moves a slot from EXECUTING to REPLYING answers the request: normally the reactor that runs it, but the
  * worker's main thread when a system call does not return in time at shutdown, and a new worker after a crash.
@@ -33,6 +34,7 @@ enum slot_phase {
 	SLOT_EXECUTING, /* the client is owed the reply to `op` */
 	SLOT_REPLYING,  /* it is being sent */
 	SLOT_CLOSED,    /* the worker is done with the connection */
+	SLOT_RELEASED,  /* the worker has given it up between two messages: another one may go on with it */
 };
 
 struct slot {
@@ -57,14 +59,26 @@ struct slot {
 	gid_t gid;
 } __attribute__((aligned(64))); /* reactors do not share cache lines */
 
+#define SCOREBOARD_MOST 65536 /* slots */
+
 struct scoreboard {
 	uint32_t count;
 	struct slot *slots;
 	struct ledger *ledgers; /* one for each slot */
+	int slots_fd, ledgers_fd; /* the memory of each, memfd_create(2), for who comes after this process */
 };
 
 /* Maps memory for `count` slots, shared with the processes forked from here on. Returns 0 or -errno. */
 int scoreboard_create(struct scoreboard *scoreboard, uint32_t count);
+
+/*
+ * Maps what another monitor has created, enlarged to `count` slots if there are fewer. The descriptors are taken over.
+ * Returns 0 or -errno; -EPROTO: this is no scoreboard.
+ */
+int scoreboard_adopt(struct scoreboard *scoreboard, int slots_fd, int ledgers_fd, uint32_t count);
+
+/* Unmaps and closes it. */
+void scoreboard_destroy(struct scoreboard *scoreboard);
 
 /* CLOCK_MONOTONIC, ns. */
 uint64_t scoreboard_now(void);

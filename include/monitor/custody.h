@@ -6,6 +6,7 @@
 #ifndef MONITOR_CUSTODY_H
 #define MONITOR_CUSTODY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/ration.h"
@@ -25,12 +26,13 @@ struct client_identity {
 struct custody {
 	struct scoreboard scoreboard;
 	int *copies;    /* a descriptor for each slot, or -1 */
-	bool *handed;   /* for each slot: the worker that is there now has it */
+	uint32_t *holders; /* for each slot: the number of the worker that has its connection, or 0 */
 	struct client_identity *clients; /* for each slot */
 	struct tally gone[LEDGER_OPS];   /* what those that are gone asked for */
 	struct ration lines;             /* of the log, about them */
 	uint64_t admitted;               /* that there ever were */
 	uint32_t count;                  /* slots in use */
+	uint32_t most;                   /* that may be */
 	uint64_t reaped_requests; /* of connections that are over */
 };
 
@@ -38,16 +40,31 @@ struct custody {
 int custody_create(struct custody *custody, uint32_t most);
 
 /*
+ * The same for a custody whose scoreboard's descriptors are another monitor's: there is room for what it held, too. Its
+ * clients are yet to be put in. Returns 0 or -errno.
+ */
+int custody_adopt(struct custody *custody, uint32_t most);
+
+/*
  * Takes a connected socket, whose other end is `peer`, and gives it a slot, whose index is returned; -ENOSPC: all are
  * in use, fd is not taken.
  */
 int custody_admit(struct custody *custody, int fd, const struct peer *peer);
 
-/* The next slot from `first` on whose connection the worker does not have, or -1. */
+/* The next slot from `first` on whose connection no worker has, or -1. */
 int custody_next_unhanded(const struct custody *custody, uint32_t first);
 
-/* The worker is gone, and has none of the connections any more. */
-void custody_take_back(struct custody *custody);
+/* How many connections the worker of this number has. */
+uint32_t custody_held_by(const struct custody *custody, uint32_t worker);
+
+/* It is gone, and has none of them any more. */
+void custody_take_back(struct custody *custody, uint32_t worker);
+
+/* It was asked to release them: it does not have those any more that it has released. */
+void custody_take_released(struct custody *custody, uint32_t worker);
+
+/* Whether somebody is owed something: there is a connection that its worker has not released. */
+bool custody_is_owing(const struct custody *custody);
 
 /* Closes the copies of connections that the worker has ended, and logs each. Returns how many there were. */
 uint32_t custody_reap(struct custody *custody);

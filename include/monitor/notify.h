@@ -31,6 +31,9 @@ int notify_ready(struct notify *notify, struct event_base *base, const struct cu
 /* A client has come or gone. It is told a little later, with all that has changed by then. */
 void notify_changed(struct notify *notify);
 
+/* A reload begins; notify_ready() ends it. */
+void notify_reloading(const struct notify *notify);
+
 void notify_stopping(struct notify *notify);
 
 /* Frees what is held. One that was never initialised must be zero. */

@@ -26,6 +26,8 @@ struct peer {
 	gid_t gid;
 };
 
+#define PEER_NOT_ALLOWED "its user is not among those of --allow-uid" /* why somebody is turned away */
+
 void peer_read(int fd, struct peer *peer);
 
 /* Whether the options let this one in. */

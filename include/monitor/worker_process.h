@@ -11,9 +11,13 @@
 #include "worker/worker.h"
 
 struct worker_process {
+	uint32_t number; /* among all that this monitor and those before it have started, from 1 on; 0: none */
 	pid_t pid;   /* 0: none */
 	int channel; /* -1: none */
+	uint32_t slots; /* that it knows of */
 	bool ready;  /* it has said so */
+	bool retired; /* it was asked to release its connections to another */
+	bool owes_release, owes_stop; /* commands for which the channel had no room yet */
 	struct event *channel_event, *room_event, *log_event;
 	int log_fd;
 	char line[LOG_LINE_MAX]; /* of its log, as far as it has come */
@@ -23,24 +27,38 @@ struct worker_process {
 };
 
 struct worker_events {
-	void (*ready)(void *context);  /* confined, and waiting for connections */
-	void (*room)(void *context);   /* after worker_process_give() found none: there is room in the channel */
-	void (*closed)(void *context); /* it has ended connections: see the scoreboard */
-	void (*gone)(void *context);   /* it has died, or left after a stop */
+	/* confined, and waiting for connections */
+	void (*ready)(void *context, struct worker_process *worker);
+	/* after worker_process_give() found none: there is room in the channel */
+	void (*room)(void *context, struct worker_process *worker);
+	/* it has ended or released connections: see the scoreboard */
+	void (*closed)(void *context, struct worker_process *worker);
+	/* it has died, or left after a stop */
+	void (*gone)(void *context, struct worker_process *worker);
 };
 
 /*
- * Forks a worker with `setup`, in which the channel and the log are left to this function; its export_fd stays the
- * caller's. Returns 0 or -errno after logging.
+ * Forks the worker `number` with `setup`, in which the channel and the log are left to this function; its export_fd
+ * stays the caller's. Returns 0 or -errno after logging.
  */
-int worker_process_start(struct worker_process *worker, struct event_base *base, const struct worker_setup *setup,
-                         const struct worker_events *events, void *context);
+int worker_process_start(struct worker_process *worker, uint32_t number, struct event_base *base,
+                         const struct worker_setup *setup, const struct worker_events *events, void *context);
+
+/*
+ * Goes on with a worker that this process has started before it executed another program, or the same one again:
+ * number, pid, channel, ready, retired, log_fd and line are set. Returns 0 or -errno after logging.
+ */
+int worker_process_resume(struct worker_process *worker, struct event_base *base, const struct worker_events *events,
+                          void *context);
 
 /*
  * Hands it a connection: the one in `slot`, of which `fd` is the monitor's copy. Returns 0 or -errno; -EAGAIN: the
  * channel is full for now, events->room() will say when it is not.
  */
 int worker_process_give(struct worker_process *worker, uint32_t slot, int fd);
+
+/* Asks it to release its connections, each between two messages. */
+void worker_process_release(struct worker_process *worker);
 
 /* Asks it to answer what is in flight and leave. */
 void worker_process_stop(struct worker_process *worker);

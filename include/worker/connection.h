@@ -46,7 +46,8 @@ enum connection_state {
 int connection_init(struct connection *connection, int fd, struct slot *slot);
 
 /*
- * Takes over a connection that a worker which is dead has served, and settles what that one left (worker/adoption.c).
+ * Takes over a connection that another worker has served and released, or a dead one has left; then settles what that
+ * one left (worker/adoption.c).
  * A client that is owed a reply gets -EIO, and its request is never run again. One that is in the middle of a message
  * or of a reply is ended (logged).
  */
@@ -64,6 +65,9 @@ bool connection_is_untidy(const struct connection *connection);
 
 /* Takes from the socket what has been dealt with, to give the client back its send buffer. */
 void connection_tidy(struct connection *connection);
+
+/* Whether it is between two messages: nothing but what lies in the kernel, and in the slot, is needed to go on. */
+bool connection_is_between_messages(const struct connection *connection);
 
 /*
  * Answers -EIO in the place of a reactor that does not return from its request, unless it just did. For the

@@ -24,7 +24,8 @@ struct client {
 	struct poller poller;
 	struct client *next; /* in its reactor's list, or inbox */
 	enum connection_state state;
-	int channel; /* to tell the monitor that it is over */
+	_Atomic bool held; /* by this worker; otherwise the slot is none of its business any more */
+	int channel;       /* to tell the monitor that it no longer is */
 };
 
 /* What a reactor knows of the main thread. */
@@ -33,8 +34,11 @@ struct reactor_owner {
 	_Atomic bool *ticks; /* the main thread shall look now and then: a connection was left untidy, or waits for another */
 };
 
-/* A connection is over: closes its slot, and tells the monitor, which closes its copy; the peer notices only then. */
-void client_report_end(int channel, struct slot *slot);
+/*
+ * The worker is done with a connection: `phase` says whether that is over (SLOT_CLOSED), so that the monitor closes its
+ * copy, which only then the peer notices, or another worker's (SLOT_RELEASED).
+ */
+void client_report(int channel, struct slot *slot, enum slot_phase phase);
 
 /*
  * Starts reactor `number` (thread "vph-reactor-N"), which checks its confinement before it does anything else.
@@ -59,6 +63,9 @@ struct client *reactor_rescue(struct reactor *reactor, uint64_t since);
 
 /* Asks it to tidy its connections. From any thread. */
 void reactor_tidy(struct reactor *reactor);
+
+/* Asks it to release its clients, each between two messages. From any thread; returns at once. */
+void reactor_release(struct reactor *reactor);
 
 /* Asks it to end once its clients have their replies. From any thread; returns at once. */
 void reactor_stop(struct reactor *reactor);

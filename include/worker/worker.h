@@ -3,6 +3,7 @@
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "common/confinement.h"
@@ -14,6 +15,7 @@ struct worker_setup {
 	int channel;    /* to the monitor */
 	int log_fd;     /* becomes stderr */
 	unsigned threads; /* reactors at most */
+	bool release;     /* connections that somebody else keeps besides the monitor: do not end them if it dies */
 	uint32_t busy_poll; /* poller_configure() */
 	struct confinement confinement;
 	struct policy policy;

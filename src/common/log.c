@@ -26,6 +26,11 @@ void log_open(enum log_sink to)
 		openlog(PROGRAM, LOG_PID | LOG_NDELAY, LOG_DAEMON);
 }
 
+enum log_sink log_sink(void)
+{
+	return sink;
+}
+
 enum log_sink log_find_stderr(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");

@@ -34,7 +34,7 @@ static void end_session(struct control_session *session)
 	if (session->event)
 		event_free(session->event);
 	evbuffer_free(session->out);
-	close(session->fd);
+	descriptor_close(&session->fd);
 	*session = (struct control_session){ .fd = -1 };
 	if (control->count-- == CONTROL_SESSIONS_MOST && control->accept)
 		event_add(control->accept, NULL);
@@ -61,19 +61,34 @@ static void send_answer(struct control_session *session)
 		wait_for(session, EV_WRITE);
 }
 
+/* What is answered later takes the socket with it. */
+static void ask_for_reload(struct control_session *session)
+{
+	const struct control *control = session->control;
+	int asker = descriptor_take(&session->fd);
+
+	/* It may be closed before the event that waits for it is gone: libevent is told first. */
+	end_session(session);
+	control->events->reload(control->context, asker);
+}
+
 static void answer(struct control_session *session)
 {
 	struct control *control = session->control;
 	struct status status;
 
+	if (!strcmp(session->line, "reload")) {
+		ask_for_reload(session);
+		return;
+	}
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
 		if (strcmp(session->line, commands[i].line) != 0)
 			continue;
-		control->describe(control->context, &status);
+		control->events->describe(control->context, &status);
 		commands[i].write(&status, session->out);
 	}
 	if (evbuffer_get_length(session->out) == 0)
-		evbuffer_add_printf(session->out, "error: no such command; there are status, rows and metrics\n");
+		evbuffer_add_printf(session->out, "error: no such command; there are status, rows, metrics and reload\n");
 	send_answer(session);
 }
 
@@ -161,17 +176,17 @@ int control_open(struct control *control, const char *path, int *fd)
 	return error ? error : socket_name_bind(&control->name, fd);
 }
 
-int control_start(struct control *control, struct event_base *base, int fd,
-                  void (*describe)(void *context, struct status *status), void *context)
+int control_start(struct control *control, struct event_base *base, int fd, const struct control_events *events,
+                  void *context)
 {
 	control->base = base;
-	control->describe = describe;
+	control->events = events;
 	control->context = context;
 	control->listener = fd;
 	control->accept = event_new(base, fd, EV_READ | EV_PERSIST, on_accept, control);
 	control->resume = evtimer_new(base, on_resume, control);
 	if (control->accept && control->resume && !event_add(control->accept, NULL))
-		return socket_name_publish(&control->name);
+		return 0;
 	log_error("cannot listen on the control socket: %s", strerror(ENOMEM));
 	return -ENOMEM;
 }

@@ -13,22 +13,29 @@
 #define LINES_AT_ONCE  1024
 #define LINES_INTERVAL 1000000000U
 
+/* Its own memory, beside the scoreboard. */
+static int make_room(struct custody *custody, uint32_t most)
+{
+	const uint32_t slots = custody->scoreboard.count;
+
+	custody->most = most;
+	custody->count = 0;
+	custody->lines = (struct ration){ .burst = LINES_AT_ONCE, .interval = LINES_INTERVAL };
+	custody->reaped_requests = 0;
+	custody->copies = malloc(slots * sizeof *custody->copies);
+	custody->holders = calloc(slots, sizeof *custody->holders);
+	custody->clients = calloc(slots, sizeof *custody->clients);
+	if (!custody->copies || !custody->holders || !custody->clients)
+		return -ENOMEM;
+	memset(custody->copies, -1, slots * sizeof *custody->copies);
+	return 0;
+}
+
 int custody_create(struct custody *custody, uint32_t most)
 {
 	int error = scoreboard_create(&custody->scoreboard, most);
 
-	if (error)
-		return error;
-	custody->count = 0;
-	custody->lines = (struct ration){ .burst = LINES_AT_ONCE, .interval = LINES_INTERVAL };
-	custody->reaped_requests = 0;
-	custody->copies = malloc(most * sizeof *custody->copies);
-	custody->handed = calloc(most, sizeof *custody->handed);
-	custody->clients = calloc(most, sizeof *custody->clients);
-	if (!custody->copies || !custody->handed || !custody->clients)
-		return -ENOMEM;
-	memset(custody->copies, -1, most * sizeof *custody->copies);
-	return 0;
+	return error ? error : make_room(custody, most);
 }
 
 /* Each client's coming and going is told, but for one that does nothing else. */
@@ -73,15 +80,23 @@ static void introduce(struct custody *custody, uint32_t index, const struct peer
 		log_info("client pid %d (%s), uid %u: connected", (int)client->pid, client->program, (unsigned)client->uid);
 }
 
+int custody_adopt(struct custody *custody, uint32_t most)
+{
+	struct scoreboard *scoreboard = &custody->scoreboard;
+	int error = scoreboard_adopt(scoreboard, scoreboard->slots_fd, scoreboard->ledgers_fd, most);
+
+	return error ? error : make_room(custody, most);
+}
+
 int custody_admit(struct custody *custody, int fd, const struct peer *peer)
 {
-	for (uint32_t i = 0; i < custody->scoreboard.count; i++) {
+	for (uint32_t i = 0; i < custody->scoreboard.count && custody->count < custody->most; i++) {
 		if (custody->copies[i] >= 0)
 			continue;
 		prepare_slot(custody, i);
 		introduce(custody, i, peer);
 		custody->copies[i] = fd;
-		custody->handed[i] = false;
+		custody->holders[i] = 0;
 		custody->count++;
 		return (int)i;
 	}
@@ -91,14 +106,40 @@ int custody_admit(struct custody *custody, int fd, const struct peer *peer)
 int custody_next_unhanded(const struct custody *custody, uint32_t first)
 {
 	for (uint32_t i = first; i < custody->scoreboard.count; i++)
-		if (custody->copies[i] >= 0 && !custody->handed[i])
+		if (custody->copies[i] >= 0 && custody->holders[i] == 0)
 			return (int)i;
 	return -1;
 }
 
-void custody_take_back(struct custody *custody)
+uint32_t custody_held_by(const struct custody *custody, uint32_t worker)
 {
-	memset(custody->handed, 0, custody->scoreboard.count * sizeof *custody->handed);
+	uint32_t held = 0;
+
+	for (uint32_t i = 0; i < custody->scoreboard.count; i++)
+		held += custody->copies[i] >= 0 && custody->holders[i] == worker;
+	return held;
+}
+
+void custody_take_back(struct custody *custody, uint32_t worker)
+{
+	for (uint32_t i = 0; i < custody->scoreboard.count; i++)
+		if (custody->holders[i] == worker)
+			custody->holders[i] = 0;
+}
+
+void custody_take_released(struct custody *custody, uint32_t worker)
+{
+	for (uint32_t i = 0; i < custody->scoreboard.count; i++)
+		if (custody->holders[i] == worker && slot_phase(&custody->scoreboard.slots[i]) == SLOT_RELEASED)
+			custody->holders[i] = 0;
+}
+
+bool custody_is_owing(const struct custody *custody)
+{
+	for (uint32_t i = 0; i < custody->scoreboard.count; i++)
+		if (custody->copies[i] >= 0 && slot_phase(&custody->scoreboard.slots[i]) != SLOT_RELEASED)
+			return true;
+	return false;
 }
 
 /* Logs that a client is gone, and keeps what it asked for. */
@@ -149,9 +190,10 @@ void custody_destroy(struct custody *custody)
 	for (uint32_t i = 0; custody->copies && i < custody->scoreboard.count; i++)
 		descriptor_close(&custody->copies[i]);
 	free(custody->copies);
-	free(custody->handed);
+	free(custody->holders);
 	free(custody->clients);
 	custody->clients = NULL;
 	custody->copies = NULL;
-	custody->handed = NULL;
+	custody->holders = NULL;
+	scoreboard_destroy(&custody->scoreboard);
 }

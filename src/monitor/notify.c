@@ -24,14 +24,17 @@ static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 static void tell(const char *format, ...)
 {
+	const struct systemd *systemd = systemd_load();
 	char text[TEXT_SIZE];
 	va_list arguments;
 	int result;
 
+	if (!systemd)
+		return;
 	va_start(arguments, format);
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	result = systemd_load()->notify(0, text);
+	result = systemd->notify(0, text);
 	if (result < 0)
 		log_warning("cannot tell the service manager how things are: %s", strerror(-result));
 }
@@ -73,13 +76,18 @@ static int start_watchdog(struct notify *notify, struct event_base *base)
 	return notify->watchdog && !event_add(notify->watchdog, &time) ? 0 : -ENOMEM;
 }
 
+static int start_timers(struct notify *notify, struct event_base *base)
+{
+	notify->status = evtimer_new(base, on_status, notify);
+	return notify->status && (!notify->watchdog_us || !start_watchdog(notify, base)) ? 0 : -ENOMEM;
+}
+
 int notify_ready(struct notify *notify, struct event_base *base, const struct custody *custody)
 {
 	if (!notify->wanted)
 		return 0;
 	notify->custody = custody;
-	notify->status = evtimer_new(base, on_status, notify);
-	if (!notify->status || (notify->watchdog_us && start_watchdog(notify, base)))
+	if (!notify->status && start_timers(notify, base))
 		return -ENOMEM;
 	/* A daemon is not the process that the manager started. */
 	tell("READY=1\nMAINPID=%d\n" STATUS, (int)getpid(), custody->count, custody_requests(custody));
@@ -90,6 +98,13 @@ void notify_changed(struct notify *notify)
 {
 	if (notify->status && !evtimer_pending(notify->status, NULL))
 		evtimer_add(notify->status, &status_delay);
+}
+
+/* With the time, as Type=notify-reload wants it, systemd.service(5). */
+void notify_reloading(const struct notify *notify)
+{
+	if (notify->wanted)
+		tell("RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=Reloading", scoreboard_now() / 1000);
 }
 
 void notify_stopping(struct notify *notify)

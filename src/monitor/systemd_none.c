@@ -33,6 +33,11 @@ void notify_changed(struct notify *notify)
 	(void)notify;
 }
 
+void notify_reloading(const struct notify *notify)
+{
+	(void)notify;
+}
+
 void notify_stopping(struct notify *notify)
 {
 	(void)notify;

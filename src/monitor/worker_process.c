@@ -66,15 +66,38 @@ static void on_channel(evutil_socket_t fd, short what, void *argument)
 	if (error == -EAGAIN)
 		return;
 	if (error) {
-		worker->events->gone(worker->context);
+		worker->events->gone(worker->context, worker);
 		return;
 	}
 	if (message.type == CHANNEL_READY && !worker->ready) {
 		worker->ready = true;
-		worker->events->ready(worker->context);
+		worker->events->ready(worker->context, worker);
 	} else if (message.type == CHANNEL_CLOSED) {
-		worker->events->closed(worker->context);
+		worker->events->closed(worker->context, worker);
 	}
+}
+
+/* Sends a command, later if there is no room. Whoever takes no message any more is gone, or on its way. */
+static void command(struct worker_process *worker, enum channel_type type, bool *owed)
+{
+	int error = channel_send(worker->channel, &(struct channel_message){ .type = type }, -1);
+
+	*owed = error == -EAGAIN;
+	if (*owed)
+		event_add(worker->room_event, NULL);
+	else if (error)
+		worker->events->gone(worker->context, worker);
+}
+
+void worker_process_release(struct worker_process *worker)
+{
+	worker->retired = true;
+	command(worker, CHANNEL_RELEASE, &worker->owes_release);
+}
+
+void worker_process_stop(struct worker_process *worker)
+{
+	command(worker, CHANNEL_STOP, &worker->owes_stop);
 }
 
 static void on_room(evutil_socket_t fd, short what, void *argument)
@@ -83,7 +106,12 @@ static void on_room(evutil_socket_t fd, short what, void *argument)
 
 	(void)fd;
 	(void)what;
-	worker->events->room(worker->context);
+	if (worker->owes_release)
+		worker_process_release(worker);
+	else if (worker->owes_stop)
+		worker_process_stop(worker);
+	else
+		worker->events->room(worker->context, worker);
 }
 
 /* In the child. Returns only in the parent: the pid or -errno. */
@@ -117,8 +145,8 @@ static int watch(struct worker_process *worker, struct event_base *base)
 	return 0;
 }
 
-int worker_process_start(struct worker_process *worker, struct event_base *base, const struct worker_setup *setup,
-                         const struct worker_events *events, void *context)
+int worker_process_start(struct worker_process *worker, uint32_t number, struct event_base *base,
+                         const struct worker_setup *setup, const struct worker_events *events, void *context)
 {
 	struct worker_setup complete = *setup;
 	AUTO_CLOSE int worker_channel = -1;
@@ -126,7 +154,9 @@ int worker_process_start(struct worker_process *worker, struct event_base *base,
 	int channel[2], log[2];
 	int error;
 
-	*worker = (struct worker_process){ .channel = -1, .log_fd = -1, .events = events, .context = context };
+	*worker = (struct worker_process){
+		.number = number, .slots = setup->scoreboard.count, .channel = -1, .log_fd = -1, .events = events, .context = context
+	};
 	error = channel_create(channel);
 	if (!error) {
 		worker->channel = channel[0];
@@ -152,6 +182,19 @@ int worker_process_start(struct worker_process *worker, struct event_base *base,
 	return error;
 }
 
+int worker_process_resume(struct worker_process *worker, struct event_base *base, const struct worker_events *events,
+                          void *context)
+{
+	int error;
+
+	worker->events = events;
+	worker->context = context;
+	error = watch(worker, base);
+	if (error)
+		log_error("cannot go on with the worker: %s", strerror(-error));
+	return error;
+}
+
 int worker_process_give(struct worker_process *worker, uint32_t slot, int fd)
 {
 	int error = channel_send(worker->channel, &(struct channel_message){ CHANNEL_CONNECTION, slot }, fd);
@@ -159,12 +202,6 @@ int worker_process_give(struct worker_process *worker, uint32_t slot, int fd)
 	if (error == -EAGAIN)
 		event_add(worker->room_event, NULL);
 	return error;
-}
-
-void worker_process_stop(struct worker_process *worker)
-{
-	if (channel_send(worker->channel, &(struct channel_message){ .type = CHANNEL_STOP }, -1))
-		worker->events->gone(worker->context);
 }
 
 static void log_end(int status)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connections whose worker has died. What it had in mind is in the slot. What it had done is known to the kernel, whose
+ * Connections that another worker has served. One that released them has left everything in order. One that died has
+ * not: what it had in mind is in the slot. What it had done is known to the kernel, whose
  * word counts, because a process can be killed between a system call and the note that it makes of it: the offset up
  * to which it had looked into the socket (SO_PEEK_OFF), and what the socket took of the reply (`sending`).
  */
@@ -29,6 +30,7 @@ static enum debt find_debt(const struct slot *slot)
 {
 	switch (slot_phase(slot)) {
 	case SLOT_IDLE:
+	case SLOT_RELEASED:
 		return DEBT_NONE;
 	case SLOT_EXECUTING:
 		return DEBT_REPLY;

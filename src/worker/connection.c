@@ -60,6 +60,11 @@ bool connection_is_untidy(const struct connection *connection)
 	return inbox_wants_trim(&connection->inbox);
 }
 
+bool connection_is_between_messages(const struct connection *connection)
+{
+	return connection->inbox.partial_size == 0 && !outbox_waits(&connection->outbox);
+}
+
 void connection_tidy(struct connection *connection)
 {
 	inbox_trim(&connection->inbox);

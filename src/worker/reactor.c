@@ -32,13 +32,13 @@ struct reactor {
 
 	struct event_base *base;
 	struct event *wakeup;
-	int wakeup_fd; /* eventfd: the inbox, or `stopping`, has changed */
+	int wakeup_fd; /* eventfd: the inbox, `releasing` or `stopping` has changed */
 
 	pthread_mutex_t lock; /* of the inbox */
 	struct client *inbox;
 
 	_Atomic unsigned load;
-	_Atomic bool stopping, finished;
+	_Atomic bool releasing, stopping, finished;
 
 	/*
 	 * The thread's own, and its event base, while it holds `running`, which is always but while it executes a request
@@ -50,14 +50,15 @@ struct reactor {
 	struct connection_room room;
 };
 
-void client_report_end(int channel, struct slot *slot)
+void client_report(int channel, struct slot *slot, enum slot_phase phase)
 {
-	slot_set_phase(slot, SLOT_CLOSED);
+	slot_set_phase(slot, phase);
 	/* If the channel is full, the monitor is about to look at the scoreboard anyway. */
 	channel_send(channel, &(struct channel_message){ .type = CHANNEL_CLOSED }, -1);
 }
 
-static void end_client(struct client *client)
+/* What is lost from sight here is another worker's, or nobody's. */
+static void part_from_client(struct client *client, enum slot_phase phase)
 {
 	struct reactor *reactor = client->reactor;
 	struct slot *slot = client->connection.slot;
@@ -70,10 +71,25 @@ static void end_client(struct client *client)
 
 	event_del(&client->event);
 	connection_finish(&client->connection);
+	atomic_store(&client->held, false);
 	atomic_fetch_sub(&reactor->load, 1);
 
-	/* The slot may be in use again as soon as it is closed: nothing of the client is touched below this. */
-	client_report_end(channel, slot);
+	/* The slot may be in use again as soon as it has this phase: nothing of the client is touched below this. */
+	client_report(channel, slot, phase);
+}
+
+static void end_client(struct client *client)
+{
+	part_from_client(client, SLOT_CLOSED);
+}
+
+/* Gives a client up if that is wished for, and possible now. */
+static bool release_client(struct client *client)
+{
+	if (!atomic_load(&client->reactor->releasing) || !connection_is_between_messages(&client->connection))
+		return false;
+	part_from_client(client, SLOT_RELEASED);
+	return true;
 }
 
 static void on_client(evutil_socket_t fd, short what, void *argument);
@@ -126,6 +142,17 @@ static void end_if_idle(struct reactor *reactor)
 		event_base_loopbreak(reactor->base);
 }
 
+/* True: it is not ours any more. */
+static bool part_if_due(struct client *client, enum connection_state state)
+{
+	if (state != CONNECTION_ENDED && release_client(client))
+		return true;
+	if (state != CONNECTION_ENDED && may_stay(client))
+		return false;
+	end_client(client);
+	return true;
+}
+
 static void go_on(struct client *client, enum connection_state state)
 {
 	struct reactor *reactor = client->reactor;
@@ -134,8 +161,7 @@ static void go_on(struct client *client, enum connection_state state)
 		for (;;)
 			pause(); /* the main thread is ending the process */
 
-	if (state == CONNECTION_ENDED || !may_stay(client)) {
-		end_client(client);
+	if (part_if_due(client, state)) {
 		end_if_idle(reactor);
 		return;
 	}
@@ -215,6 +241,16 @@ static void welcome(struct reactor *reactor, struct client *client)
 	watch(client, client->state);
 }
 
+static void release_clients(struct reactor *reactor)
+{
+	struct client *next;
+
+	for (struct client *client = reactor->clients; client; client = next) {
+		next = client->next;
+		release_client(client);
+	}
+}
+
 static void say_goodbye(struct reactor *reactor)
 {
 	struct client *next;
@@ -251,6 +287,8 @@ static void on_wakeup(evutil_socket_t fd, short what, void *argument)
 		welcome(reactor, client);
 	}
 	tidy(reactor);
+	if (atomic_load(&reactor->releasing))
+		release_clients(reactor);
 	if (atomic_load(&reactor->stopping))
 		say_goodbye(reactor);
 }
@@ -454,6 +492,12 @@ bool reactor_is_stuck(struct reactor *reactor, uint64_t since)
 
 void reactor_tidy(struct reactor *reactor)
 {
+	eventfd_write(reactor->wakeup_fd, 1);
+}
+
+void reactor_release(struct reactor *reactor)
+{
+	atomic_store(&reactor->releasing, true);
 	eventfd_write(reactor->wakeup_fd, 1);
 }
 

@@ -99,7 +99,7 @@ static void take_connection(struct worker *worker, uint32_t index, int fd)
 
 	if (fd < 0) {
 		log_error("client pid %d: no descriptor is left for its connection, which is cut", (int)slot->pid);
-		client_report_end(worker->setup->channel, slot);
+		client_report(worker->setup->channel, slot, SLOT_CLOSED);
 		return;
 	}
 	client->channel = worker->setup->channel;
@@ -111,10 +111,11 @@ static void take_connection(struct worker *worker, uint32_t index, int fd)
 
 	if (state == CONNECTION_ENDED) {
 		connection_finish(&client->connection);
-		client_report_end(worker->setup->channel, slot);
+		client_report(worker->setup->channel, slot, SLOT_CLOSED);
 		return;
 	}
 	client->connection.ledger = &worker->setup->scoreboard.ledgers[index];
+	atomic_store(&client->held, true);
 	give_to_reactor(worker, client, state);
 }
 
@@ -124,6 +125,14 @@ static bool all_finished(const struct worker *worker)
 		if (!reactor_finished(worker->reactors[i]))
 			return false;
 	return true;
+}
+
+/* Who shares a reactor with a request that does not return is moved to another first, which needs the ticks. */
+static void begin_release(struct worker *worker)
+{
+	for (unsigned i = 0; i < worker->reactor_count; i++)
+		reactor_release(worker->reactors[i]);
+	begin_ticks(worker);
 }
 
 static void begin_stop(struct worker *worker)
@@ -145,7 +154,7 @@ static bool is_left_untidy(struct worker *worker, uint32_t index, bool *untidy)
 	const struct slot *slot = &worker->setup->scoreboard.slots[index];
 	uint64_t before = worker->requests[index];
 
-	if (!worker->clients[index].reactor || slot_phase(slot) == SLOT_CLOSED || slot_kept(slot) <= 1)
+	if (!atomic_load(&worker->clients[index].held) || slot_kept(slot) <= 1)
 		return false;
 	*untidy = true;
 	worker->requests[index] = slot_load(slot->requests);
@@ -200,7 +209,8 @@ static bool tidy(struct worker *worker)
 static bool any_executing(const struct worker *worker)
 {
 	for (uint32_t i = 0; i < worker->setup->scoreboard.count; i++)
-		if (slot_phase(&worker->setup->scoreboard.slots[i]) == SLOT_EXECUTING)
+		if (atomic_load(&worker->clients[i].held) &&
+		    slot_phase(&worker->setup->scoreboard.slots[i]) == SLOT_EXECUTING)
 			return true;
 	return false;
 }
@@ -244,7 +254,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *argument)
 		struct slot *slot = &worker->setup->scoreboard.slots[i];
 		struct connection *connection = &worker->clients[i].connection;
 
-		if (!connection->slot || slot_phase(slot) == SLOT_FREE || slot_phase(slot) == SLOT_CLOSED)
+		if (!atomic_load(&worker->clients[i].held))
 			continue;
 		connection_abandon(connection, &worker->settlement);
 		close(connection->fd);
@@ -264,6 +274,8 @@ static void on_channel(evutil_socket_t fd, short what, void *argument)
 	while (!(error = channel_receive(fd, &message, &descriptor))) {
 		if (message.type == CHANNEL_CONNECTION && message.slot < worker->setup->scoreboard.count)
 			take_connection(worker, message.slot, descriptor);
+		else if (message.type == CHANNEL_RELEASE)
+			begin_release(worker);
 		else if (message.type == CHANNEL_STOP)
 			begin_stop(worker);
 	}
@@ -272,6 +284,8 @@ static void on_channel(evutil_socket_t fd, short what, void *argument)
 	if (!worker->stopping)
 		log_error("the monitor is gone; answering what is in flight, then leaving");
 	event_del(worker->channel_event);
+	if (worker->setup->release)
+		begin_release(worker);
 	begin_stop(worker);
 }
 

@@ -9,7 +9,7 @@ from support.helper import Helper
 from support.launch import launcher
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_a_helper_whose_launcher_had_blocked_them(export, tmp_path, number):
     with Helper(export, binary=launcher(tmp_path, prefix="env --block-signal")) as helper:
         os.kill(helper.pid, number)

@@ -259,7 +259,7 @@ static void no_operation_gets_no_reply(void **state)
 
 static void what_the_slot_cannot_say_is_reset(void **state)
 {
-	static const uint32_t phases[] = { SLOT_FREE, SLOT_CLOSED, SLOT_CLOSED + 1, 0xffffffff };
+	static const uint32_t phases[] = { SLOT_FREE, SLOT_CLOSED, SLOT_RELEASED + 1, 0xffffffff };
 
 	for (size_t i = 0; i < COUNT(phases); i++)
 		assert_reset(*state, &(struct remains){ .phase = (enum slot_phase)phases[i], .op = PROXYFS_LSTAT,
