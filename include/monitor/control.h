@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The control socket: whoever may open it sends one line and gets a text until the end of file. Commands: "status"
- * (JSON), "rows" (for virtfs-proxyctl) and "metrics" (OpenMetrics). Anything else is answered with a line that begins
- * with "error: ".
+ * (JSON), "rows" (for virtfs-proxyctl), "metrics" (OpenMetrics), and "restart-worker" (rows of what that came to).
+ * Anything else is answered with a line that begins with "error: ".
  *
  * It never waits for a client. So many are served at once, each for so long; the others wait for their turn.
  */
@@ -19,6 +19,12 @@
 #define CONTROL_LINE_MOST     64 /* bytes, with the newline */
 
 struct control;
+
+/* Who is asked, and told, in the monitor. */
+struct control_host {
+	void (*describe)(void *context, struct status *status);
+	void (*restart_worker)(void *context, struct evbuffer *out);
+};
 
 struct control_session {
 	struct control *control;
@@ -37,7 +43,7 @@ struct control {
 	struct event *accept, *resume; /* somebody is there; time to look again after a failure */
 	struct control_session sessions[CONTROL_SESSIONS_MOST];
 	unsigned count; /* of sessions */
-	void (*describe)(void *context, struct status *status);
+	const struct control_host *host;
 	void *context;
 };
 
@@ -45,11 +51,11 @@ struct control {
 int control_open(struct control *control, const char *path, int *fd);
 
 /*
- * Gives the socket its name and answers on it, from the event loop; `describe` is asked for what there is to say. The
- * descriptor is taken over. 0 or -errno after logging.
+ * Gives the socket its name and answers on it, from the event loop, with the help of `host`. The descriptor is taken
+ * over. 0 or -errno after logging.
  */
-int control_start(struct control *control, struct event_base *base, int fd,
-                  void (*describe)(void *context, struct status *status), void *context);
+int control_start(struct control *control, struct event_base *base, int fd, const struct control_host *host,
+                  void *context);
 
 /* Removes the name and ends all sessions. One that was never opened must be zero, with -1 for the listener. */
 void control_stop(struct control *control);

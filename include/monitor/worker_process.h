@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "common/log.h"
+#include "monitor/remains.h"
 #include "worker/worker.h"
 
 struct worker_process {
@@ -15,7 +16,11 @@ struct worker_process {
 	int channel; /* -1: none */
 	bool ready;  /* it has said so */
 	struct event *channel_event, *room_event, *log_event;
+	struct event *life_event, *dying; /* it was killed, or exits; a timer: whether it is over */
 	int log_fd;
+	int life_fd; /* a pipe that ends with its canary (worker/canary.h) */
+	struct scoreboard scoreboard;
+	struct remains remains; /* of earlier ones */
 	char line[LOG_LINE_MAX]; /* of its log, as far as it has come */
 	size_t line_size;
 	const struct worker_events *events;
@@ -26,6 +31,8 @@ struct worker_events {
 	void (*ready)(void *context);  /* confined, and waiting for connections */
 	void (*room)(void *context);   /* after worker_process_give() found none: there is room in the channel */
 	void (*closed)(void *context); /* it has ended connections: see the scoreboard */
+	/* The request in a slot, which may be none that there is, is stuck (monitor/stuck.h); or has returned. */
+	void (*stuck)(void *context, uint32_t slot, bool returned);
 	void (*gone)(void *context);   /* it has died, or left after a stop */
 };
 
@@ -45,7 +52,16 @@ int worker_process_give(struct worker_process *worker, uint32_t slot, int fd);
 /* Asks it to answer what is in flight and leave. */
 void worker_process_stop(struct worker_process *worker);
 
-/* Kills it if it is still there, relays what it logged last, and frees what belongs to it. Logs how it ended. */
+/*
+ * Kills it, and waits a moment. True: it is over, and may be finished, although threads of it may hang in the kernel,
+ * *hanging of them. False: it does not end yet; events->gone() will say when.
+ */
+bool worker_process_kill(struct worker_process *worker, unsigned *hanging);
+
+/*
+ * Kills it if it is still there, relays what it logged last, and frees what belongs to it, but for `remains`, to which
+ * it is added if it does not end. Logs how it ended.
+ */
 void worker_process_finish(struct worker_process *worker, bool expected);
 
 #endif

@@ -38,7 +38,9 @@
 #include "monitor/pid_file.h"
 #include "monitor/ready.h"
 #include "monitor/refusal.h"
+#include "monitor/restart.h"
 #include "monitor/status.h"
+#include "monitor/stuck.h"
 #include "monitor/worker_process.h"
 #include "config.h"
 
@@ -85,6 +87,7 @@ struct monitor {
 	struct control control;
 	struct custody custody;
 	struct worker_process worker;
+	struct stuck stuck;
 	struct event *terminate, *interrupt, *hangup, *report, *deadline;
 	uint64_t started; /* CLOCK_MONOTONIC, ns */
 	uint64_t restarts; /* of the worker */
@@ -143,6 +146,12 @@ static void on_signal(evutil_socket_t number, short what, void *argument)
 	stop(monitor);
 }
 
+/* ns */
+static uint64_t stuck_after(const struct monitor *monitor)
+{
+	return monitor->options->stuck_seconds * UINT64_C(1000000000);
+}
+
 /* What there is to say of us. */
 static void describe(void *context, struct status *status)
 {
@@ -159,6 +168,7 @@ static void describe(void *context, struct status *status)
 		.started = monitor->started,
 		.restarts = monitor->restarts,
 		.worker = monitor->worker.pid,
+		.stuck_after = stuck_after(monitor),
 	};
 }
 
@@ -266,6 +276,10 @@ static int tell_ready(struct monitor *monitor)
 	return 0;
 }
 
+static void restart_worker(void *context, struct evbuffer *out);
+
+static const struct control_host control_host = { describe, restart_worker };
+
 /* The first worker is ready: now clients may come. */
 static int begin_serving(struct monitor *monitor)
 {
@@ -273,7 +287,8 @@ static int begin_serving(struct monitor *monitor)
 
 	/* Who finds the one socket finds the other. */
 	if (monitor->options->control)
-		error = control_start(&monitor->control, monitor->base, descriptor_take(&monitor->control_fd), describe, monitor);
+		error = control_start(&monitor->control, monitor->base, descriptor_take(&monitor->control_fd), &control_host,
+		                      monitor);
 	if (!error && monitor->named)
 		error = socket_name_publish(&monitor->name);
 	if (!error && monitor->bound_fd >= 0)
@@ -322,6 +337,7 @@ static int start_worker(struct monitor *monitor);
 static void part_from_worker(struct monitor *monitor)
 {
 	worker_process_finish(&monitor->worker, monitor->stopping);
+	stuck_forget(&monitor->stuck);
 	custody_take_back(&monitor->custody);
 	on_closed(monitor);
 }
@@ -387,10 +403,40 @@ static void on_gone(void *context)
 		replace_worker(monitor);
 }
 
+/* For an administrator: no crash of its own, and so no pause, nor one that counts. */
+static void restart_worker(void *context, struct evbuffer *out)
+{
+	struct monitor *monitor = context;
+	struct restart restart;
+
+	if (restart_kill(&restart, &monitor->worker, &monitor->custody)) {
+		part_from_worker(monitor);
+		monitor->restarts++;
+		evtimer_del(monitor->replace);
+		if (start_worker(monitor))
+			fail(monitor);
+		restart.started = monitor->worker.pid;
+	}
+	restart_write(&restart, out);
+}
+
+static void on_stuck(void *context, uint32_t slot, bool returned)
+{
+	struct monitor *monitor = context;
+	struct status status;
+
+	describe(monitor, &status);
+	if (returned)
+		stuck_returned(&monitor->stuck, slot);
+	else
+		stuck_look(&monitor->stuck, &status, slot);
+}
+
 static const struct worker_events worker_events = {
 	.ready = on_ready,
 	.room = hand_over,
 	.closed = on_closed,
+	.stuck = on_stuck,
 	.gone = on_gone,
 };
 
@@ -400,6 +446,7 @@ static int start_worker(struct monitor *monitor)
 		.export_fd = monitor->export_fd,
 		.threads = monitor->limits.threads,
 		.busy_poll = monitor->options->busy_poll,
+		.stuck_after = stuck_after(monitor),
 		.confinement = monitor->options->confinement,
 		.policy = monitor->options->policy,
 		.scoreboard = monitor->custody.scoreboard,
@@ -542,6 +589,8 @@ static void finish(struct monitor *monitor)
 	control_stop(&monitor->control);
 	listener_stop(&monitor->listener);
 	worker_process_finish(&monitor->worker, true);
+	remains_finish(&monitor->worker.remains);
+	stuck_forget(&monitor->stuck);
 	refusals_finish(&monitor->refusals);
 	custody_destroy(&monitor->custody);
 	pid_file_remove(&monitor->pid_file);
@@ -622,9 +671,10 @@ int monitor_main(const struct options *options)
 		.keeper = { .watch_fd = -1 },
 		.pid_file = { .directory = -1, .fd = -1 },
 		.name = { .directory = -1, .staging_fd = -1 },
-		.worker = { .channel = -1, .log_fd = -1 },
+		.worker = { .channel = -1, .log_fd = -1, .life_fd = -1 },
 	};
 
+	stuck_init(&monitor.stuck);
 	log_level = options->log_level;
 	log_open(log_find_stderr());
 	if (part_from_launcher(&monitor))
