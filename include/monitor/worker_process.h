@@ -17,6 +17,7 @@ struct worker_process {
 	bool ready;  /* it has said so */
 	struct event *channel_event, *room_event, *log_event;
 	struct event *life_event, *dying; /* it was killed, or exits; a timer: whether it is over */
+	unsigned looks; /* at one that is dying */
 	int log_fd;
 	int life_fd; /* a pipe that ends with its canary (worker/canary.h) */
 	struct scoreboard scoreboard;

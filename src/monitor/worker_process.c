@@ -18,6 +18,7 @@
 #define GRACE_MS 150 /* that a worker has to end, twice at most */
 #define KILL_MS  500 /* that one has which is killed; what it still does in the kernel may take longer */
 #define LOOK_MS  10  /* between two looks at what is left of one */
+#define LOOKS    100 /* of those; then there is one a second */
 
 /* Relays the lines that are complete, and what is too long to become so. */
 static void relay_lines(struct worker_process *worker)
@@ -101,6 +102,14 @@ static bool is_over(const struct worker_process *worker, unsigned *hanging)
 	return process_is_over(worker->pid, hanging) && *hanging <= count_executing(&worker->scoreboard);
 }
 
+/* What keeps it may be short, or for ever. */
+static void look_again(struct worker_process *worker)
+{
+	struct timeval soon = { .tv_usec = LOOK_MS * 1000 }, later = { .tv_sec = 1 };
+
+	evtimer_add(worker->dying, worker->looks++ < LOOKS ? &soon : &later);
+}
+
 static void on_dying(evutil_socket_t fd, short what, void *argument)
 {
 	struct worker_process *worker = argument;
@@ -111,7 +120,7 @@ static void on_dying(evutil_socket_t fd, short what, void *argument)
 	if (is_over(worker, &hanging))
 		worker->events->gone(worker->context);
 	else
-		evtimer_add(worker->dying, &(struct timeval){ .tv_usec = LOOK_MS * 1000 });
+		look_again(worker);
 }
 
 /* Its canary is dead. The others may still be on their way, and the channel's end come after all. */
