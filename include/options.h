@@ -35,6 +35,7 @@ struct options {
 	struct confinement confinement;
 	unsigned crash_count;    /* a worker that dies more often than this */
 	unsigned crash_seconds;  /* within such a time is not replaced any more */
+	unsigned stuck_seconds;  /* a request that takes longer is logged; 0: none is */
 	struct policy policy;    /* what guests may do */
 	unsigned rlimit_nofile;  /* 0: as many as the hard limit allows */
 };

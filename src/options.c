@@ -29,6 +29,7 @@
 #define MOST_CRASHES        1000
 #define MOST_CRASH_SECONDS  86400
 #define MOST_DESCRIPTORS    INT_MAX
+#define MOST_STUCK_SECONDS  86400
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -53,6 +54,7 @@ enum long_option {
 	OPTION_RLIMIT_NOFILE,
 	OPTION_CRASH_LIMIT,
 	OPTION_CONFIG,
+	OPTION_STUCK_AFTER,
 };
 
 static const char short_options[] = "p:f:s:u:g:nh";
@@ -83,6 +85,7 @@ static const struct option long_options[] = {
 	{ "utime-quirk", no_argument, NULL, OPTION_UTIME_QUIRK },
 	{ "rlimit-nofile", required_argument, NULL, OPTION_RLIMIT_NOFILE },
 	{ "crash-limit", required_argument, NULL, OPTION_CRASH_LIMIT },
+	{ "stuck-after", required_argument, NULL, OPTION_STUCK_AFTER },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -133,6 +136,8 @@ static const char help[] =
 	"                           as many as the hard limit allows\n"
 	"      --crash-limit COUNT/SECONDS  replace a worker that dies, so often in such a time\n"
 	"                           at most (10/60)\n"
+	"      --stuck-after SECONDS  log a request that the file system does not return for so\n"
+	"                           long (30); 0: never\n"
 	"  -h, --help               print this and exit\n"
 	"      --version            print the version and exit\n"
 	"\n"
@@ -242,6 +247,16 @@ static enum options_result parse_crash_limit(const char *text, struct options *o
 		return wrong("--crash-limit '%s': give COUNT/SECONDS, at most %d/%d", text, MOST_CRASHES, MOST_CRASH_SECONDS);
 	options->crash_count = (unsigned)count;
 	options->crash_seconds = (unsigned)seconds;
+	return OPTIONS_RUN;
+}
+
+static enum options_result parse_stuck_after(const char *text, struct options *options)
+{
+	unsigned long seconds;
+
+	if (!parse_number(text, 0, MOST_STUCK_SECONDS, &seconds))
+		return wrong("--stuck-after '%s': give seconds, at most %d, or 0", text, MOST_STUCK_SECONDS);
+	options->stuck_seconds = (unsigned)seconds;
 	return OPTIONS_RUN;
 }
 
@@ -400,6 +415,8 @@ static enum options_result parse_one(int option, const char *argument, struct op
 		return parse_busy_poll(argument, &options->busy_poll);
 	case OPTION_CRASH_LIMIT:
 		return parse_crash_limit(argument, options);
+	case OPTION_STUCK_AFTER:
+		return parse_stuck_after(argument, options);
 	case OPTION_SANDBOX:
 		return parse_sandbox(argument, &options->confinement.kind);
 	case OPTION_SECCOMP:
@@ -538,6 +555,7 @@ enum options_result options_parse(int count, char **arguments, int config_fd, st
 		.log_level = LOG_INFO,
 		.crash_count = 10,
 		.crash_seconds = 60,
+		.stuck_seconds = 30,
 		.confinement = { .seccomp = SECCOMP_DEFAULT },
 	};
 	result = options->config ? parse_with_config(count, arguments, config_fd, options) :

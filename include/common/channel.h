@@ -14,11 +14,13 @@ enum channel_type {
 	CHANNEL_CLOSED,     /* worker: look at the scoreboard, a slot is SLOT_CLOSED or SLOT_RELEASED */
 	CHANNEL_RELEASE,    /* monitor: give up each connection as soon as nothing of a message is in hand */
 	CHANNEL_STOP,       /* monitor: answer what is in flight, close everything, exit */
+	CHANNEL_STUCK,      /* worker: the request in this slot has been executing for longer than it should */
+	CHANNEL_RETURNED,   /* worker: it came back */
 };
 
 struct channel_message {
 	uint32_t type; /* enum channel_type */
-	uint32_t slot; /* CHANNEL_CONNECTION: index in the scoreboard */
+	uint32_t slot; /* CHANNEL_CONNECTION, CHANNEL_STUCK, CHANNEL_RETURNED: index in the scoreboard */
 };
 
 /* Makes both ends, close-on-exec and non-blocking. Returns 0 or -errno. */

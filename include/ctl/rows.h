@@ -18,6 +18,7 @@ struct rows_client {
 	uint64_t requests, errors, p50, p99;
 	const char *operation, *path; /* "-": none */
 	uint64_t since; /* ns */
+	uint64_t stuck; /* not 0: which is longer than it should be */
 	double rate;    /* requests a second; for who compares two */
 	struct rows_operation *operations;
 	size_t operation_count;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The control socket: whoever may open it sends one line and gets a text until the end of file. Commands: "status"
- * (JSON), "rows" (for virtfs-proxyctl), "metrics" (OpenMetrics), and "reload", whose answer comes when that is done.
- * Whatever fails is answered with a line that begins with "error: ".
+ * (JSON), "rows" (for virtfs-proxyctl), "metrics" (OpenMetrics), "restart-worker" (rows of what that came to), and
+ * "reload", whose answer comes when that is done. Whatever fails is answered with a line that begins with "error: ".
  *
  * It never waits for a client. So many are served at once, each for so long; the others wait for their turn.
  */
@@ -19,6 +19,13 @@
 #define CONTROL_LINE_MOST     64 /* bytes, with the newline */
 
 struct control;
+
+/* Who is asked, and told, in the monitor. */
+struct control_host {
+	void (*describe)(void *context, struct status *status); /* what there is to say */
+	void (*restart_worker)(void *context, struct evbuffer *out);
+	void (*reload)(void *context, int asker); /* the answer is to be sent to this socket, which is to be closed */
+};
 
 struct control_session {
 	struct control *control;
@@ -37,20 +44,15 @@ struct control {
 	struct event *accept, *resume; /* somebody is there; time to look again after a failure */
 	struct control_session sessions[CONTROL_SESSIONS_MOST];
 	unsigned count; /* of sessions */
-	const struct control_events *events;
+	const struct control_host *host;
 	void *context;
-};
-
-struct control_events {
-	void (*describe)(void *context, struct status *status); /* what there is to say */
-	void (*reload)(void *context, int asker); /* a reload is wished for; the answer is to be sent to `asker`, to close */
 };
 
 /* Makes the socket `path`, mode 0600, for our own user, but not yet its name. 0 or -errno after logging. */
 int control_open(struct control *control, const char *path, int *fd);
 
-/* Answers on the socket, from the event loop. The descriptor is taken over. 0 or -errno after logging. */
-int control_start(struct control *control, struct event_base *base, int fd, const struct control_events *events,
+/* Answers on the socket, from the event loop, with the help of `host`. The descriptor is taken over. 0 or -errno after logging. */
+int control_start(struct control *control, struct event_base *base, int fd, const struct control_host *host,
                   void *context);
 
 /* Removes the name and ends all sessions. One that was never opened must be zero, with -1 for the listener. */

@@ -20,6 +20,7 @@
 #include "monitor/pid_file.h"
 #include "monitor/refusal.h"
 #include "monitor/rehearsal.h"
+#include "monitor/stuck.h"
 #include "monitor/workforce.h"
 #include "options.h"
 
@@ -48,6 +49,7 @@ struct monitor {
 	struct control control;
 	struct custody custody;
 	struct workforce workforce;
+	struct stuck stuck;
 	struct event *terminate, *interrupt, *hangup, *report;
 	uint64_t started; /* CLOCK_MONOTONIC, ns */
 
@@ -89,6 +91,6 @@ void monitor_change(struct monitor *monitor);
 
 /* monitor.c */
 extern const struct workforce_events monitor_workforce_events;
-extern const struct control_events monitor_control_events;
+extern const struct control_host monitor_control_host;
 
 #endif

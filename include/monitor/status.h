@@ -28,6 +28,7 @@ struct status {
 	uint64_t started;   /* CLOCK_MONOTONIC, ns */
 	uint64_t restarts;  /* of the worker */
 	pid_t worker;       /* 0: none at the moment */
+	uint64_t stuck_after; /* ns: a request that takes longer is stuck; 0: none is */
 };
 
 /* A client. */
@@ -37,6 +38,7 @@ struct status_client {
 	uint64_t requests, errors;
 	const char *operation;  /* that is being executed; NULL: none */
 	uint64_t since;         /* for so many ns */
+	bool stuck;             /* which is longer than --stuck-after */
 	char path[STATUS_PATH_SIZE];    /* on this path, "" if it is not known */
 	struct tally all;               /* its requests */
 	struct tally rows[LEDGER_OPS];  /* by operation */

@@ -8,6 +8,8 @@
 #include <sys/types.h>
 
 #include "common/log.h"
+#include "monitor/custody.h"
+#include "monitor/remains.h"
 #include "worker/worker.h"
 
 struct worker_process {
@@ -19,7 +21,12 @@ struct worker_process {
 	bool retired; /* it was asked to release its connections to another */
 	bool owes_release, owes_stop; /* commands for which the channel had no room yet */
 	struct event *channel_event, *room_event, *log_event;
+	struct event *life_event, *dying; /* it was killed, or exits; a timer: whether it is over */
+	unsigned looks; /* at one that is dying */
 	int log_fd;
+	int life_fd; /* a pipe that ends with its canary (worker/canary.h) */
+	const struct custody *custody;
+	struct remains *remains; /* where it goes if it does not end */
 	char line[LOG_LINE_MAX]; /* of its log, as far as it has come */
 	size_t line_size;
 	const struct worker_events *events;
@@ -33,23 +40,24 @@ struct worker_events {
 	void (*room)(void *context, struct worker_process *worker);
 	/* it has ended or released connections: see the scoreboard */
 	void (*closed)(void *context, struct worker_process *worker);
+	/* the request in a slot, which may be none that there is, is stuck (monitor/stuck.h), or has returned */
+	void (*stuck)(void *context, uint32_t slot, bool returned);
 	/* it has died, or left after a stop */
 	void (*gone)(void *context, struct worker_process *worker);
 };
 
 /*
- * Forks the worker `number` with `setup`, in which the channel and the log are left to this function; its export_fd
- * stays the caller's. Returns 0 or -errno after logging.
+ * Forks the worker `number` with `setup`, in which the channel, the log and life_fd are left to this function; its
+ * export_fd stays the caller's. `custody`, `remains`, `events` and `context` are set. Returns 0 or -errno after logging.
  */
 int worker_process_start(struct worker_process *worker, uint32_t number, struct event_base *base,
-                         const struct worker_setup *setup, const struct worker_events *events, void *context);
+                         const struct worker_setup *setup);
 
 /*
  * Goes on with a worker that this process has started before it executed another program, or the same one again:
- * number, pid, channel, ready, retired, log_fd and line are set. Returns 0 or -errno after logging.
+ * everything but its events is set. Returns 0 or -errno after logging.
  */
-int worker_process_resume(struct worker_process *worker, struct event_base *base, const struct worker_events *events,
-                          void *context);
+int worker_process_resume(struct worker_process *worker, struct event_base *base);
 
 /*
  * Hands it a connection: the one in `slot`, of which `fd` is the monitor's copy. Returns 0 or -errno; -EAGAIN: the
@@ -63,7 +71,16 @@ void worker_process_release(struct worker_process *worker);
 /* Asks it to answer what is in flight and leave. */
 void worker_process_stop(struct worker_process *worker);
 
-/* Kills it if it is still there, relays what it logged last, and frees what belongs to it. Logs how it ended. */
+/*
+ * Kills it, and waits a moment. True: it is over, and may be finished, although threads of it may hang in the kernel,
+ * *hanging of them. False: it does not end yet; events->gone() will say when.
+ */
+bool worker_process_kill(struct worker_process *worker, unsigned *hanging);
+
+/*
+ * Kills it if it is still there, relays what it logged last, and frees what belongs to it; if it does not end it is added
+ * to `remains`. Logs how it ended.
+ */
 void worker_process_finish(struct worker_process *worker, bool expected);
 
 #endif

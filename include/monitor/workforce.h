@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "monitor/custody.h"
+#include "monitor/restart.h"
 #include "monitor/worker_process.h"
 
 #define WORKFORCE_MOST 6 /* processes at once: the one that serves, its successor, and retired ones */
@@ -27,6 +28,8 @@
 struct workforce_events {
 	void (*ready)(void *context);  /* for the first time, a worker is there to serve */
 	void (*reaped)(void *context); /* clients are gone */
+	void (*stuck)(void *context, uint32_t slot, bool returned); /* worker_events.stuck() */
+	void (*lost)(void *context);   /* a worker is gone, and what it had belongs to none */
 	void (*over)(void *context);   /* after workforce_stop(), nobody is left to wait for */
 	void (*failed)(void *context); /* the first worker does not start, or workers die too often: there is none */
 	/*
@@ -41,6 +44,7 @@ struct workforce {
 	struct custody *custody;
 	struct worker_setup setup; /* for the workers to come */
 	struct worker_process workers[WORKFORCE_MOST]; /* number 0: unused */
+	struct remains remains; /* of workers that do not end */
 	struct worker_process *serving;   /* or NULL */
 	struct worker_process *successor; /* that is on its way, or NULL */
 	uint32_t started;  /* workers ever, by this monitor and those before it */
@@ -77,6 +81,12 @@ int workforce_succeed(struct workforce *workforce);
 
 /* Gives the connections that no worker has to the one that serves, if there is one. */
 void workforce_hand_over(struct workforce *workforce);
+
+/*
+ * Kills the worker that serves, and starts another at once: for an administrator, it is no crash, with no pause, and none
+ * that counts. Fills *restart with what that came to.
+ */
+void workforce_restart(struct workforce *workforce, struct restart *restart);
 
 /* How many retired workers are still there. */
 unsigned workforce_retired(const struct workforce *workforce);

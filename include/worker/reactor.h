@@ -26,12 +26,13 @@ struct client {
 	enum connection_state state;
 	_Atomic bool held; /* by this worker; otherwise the slot is none of its business any more */
 	int channel;       /* to tell the monitor that it no longer is */
+	uint32_t index;    /* of its slot */
 };
 
 /* What a reactor knows of the main thread. */
 struct reactor_owner {
 	int attention_fd;    /* eventfd(2), raised when a reactor has ended, and when `ticks` becomes true */
-	_Atomic bool *ticks; /* the main thread shall look now and then: a connection was left untidy, or waits for another */
+	_Atomic bool *ticks; /* the main thread shall look now and then: a connection was left untidy, or a request executes */
 };
 
 /*
@@ -60,6 +61,12 @@ bool reactor_is_stuck(struct reactor *reactor, uint64_t since);
  * Returns a list, linked by `next`, or NULL. From the worker's main thread.
  */
 struct client *reactor_rescue(struct reactor *reactor, uint64_t since);
+
+/*
+ * Tells the monitor, once, of a request that it took before `since` and that does not return, and again when it does.
+ * Returns when it took the request that it is executing and that the monitor was not told of; 0: there is none.
+ */
+uint64_t reactor_report_stuck(struct reactor *reactor, uint64_t since);
 
 /* Asks it to tidy its connections. From any thread. */
 void reactor_tidy(struct reactor *reactor);

@@ -14,9 +14,11 @@ struct worker_setup {
 	int export_fd;  /* the directory that becomes the root */
 	int channel;    /* to the monitor */
 	int log_fd;     /* becomes stderr */
+	int life_fd;    /* a pipe's end, which is closed when the process is no more (worker/canary.h) */
 	unsigned threads; /* reactors at most */
 	bool release;     /* connections that somebody else keeps besides the monitor: do not end them if it dies */
 	uint32_t busy_poll; /* poller_configure() */
+	uint64_t stuck_after; /* ns: the monitor is told of requests that take longer; 0: of none */
 	struct confinement confinement;
 	struct policy policy;
 	struct scoreboard scoreboard;

@@ -6,8 +6,9 @@
 #include "ctl/command.h"
 
 static const struct command *const commands[] = {
-	&command_helper_status, &command_top, &command_metrics,  &command_call,   &command_ls,     &command_cat,
-	&command_put,           &command_stat, &command_getfattr, &command_encode, &command_decode, &command_trace,
+	&command_helper_status, &command_top,    &command_metrics, &command_restart_worker, &command_call,
+	&command_ls,            &command_cat,    &command_put,     &command_stat,           &command_getfattr,
+	&command_encode,        &command_decode, &command_trace,
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -18,7 +19,7 @@ static void print_help(void)
 	     "\n"
 	     "Looks at virtfs-proxy-helper, and talks to it as QEMU does.\n");
 	for (size_t i = 0; i < COUNT(commands); i++)
-		printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+		printf("  %-14s %s\n", commands[i]->name, commands[i]->summary);
 	puts("\n"
 	     "      --json     print for programs: one JSON object a line\n"
 	     "  -h, --help     print this and exit; behind a command, what that one does\n"

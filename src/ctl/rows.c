@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIELDS_MOST 13
+#define FIELDS_MOST 14
 
 static uint64_t number(const char *text)
 {
@@ -53,6 +53,7 @@ static void add_client(struct rows *rows, char *fields[static FIELDS_MOST])
 		.operation = fields[10],
 		.since = number(fields[11]),
 		.path = fields[12],
+		.stuck = number(fields[13]),
 		.operations = rows->operations + rows->operation_count,
 	};
 }
@@ -73,7 +74,7 @@ static bool add_line(struct rows *rows, char *line)
 
 	if (!strcmp(fields[0], "helper") && count >= 3)
 		rows->values[rows->value_count++] = (struct rows_value){ fields[1], fields[2] };
-	else if (!strcmp(fields[0], "client") && count >= 13)
+	else if (!strcmp(fields[0], "client") && count >= 14)
 		add_client(rows, fields);
 	else if (!strcmp(fields[0], "op") && count >= 7 && rows->client_count > 0)
 		add_operation(rows, fields);

@@ -101,7 +101,8 @@ void table_client(FILE *out, const struct rows_client *client, bool rates)
 	if (!strcmp(client->operation, "-"))
 		fprintf(out, "-");
 	else
-		fprintf(out, "%s %s for %s", client->operation, client->path, table_time(client->since, since));
+		fprintf(out, "%s%s %s for %s", client->stuck ? "STUCK " : "", client->operation, client->path,
+		        table_time(client->since, since));
 }
 
 void table_operations(FILE *out, const struct rows_client *client)

@@ -69,7 +69,7 @@ static void ask_for_reload(struct control_session *session)
 
 	/* It may be closed before the event that waits for it is gone: libevent is told first. */
 	end_session(session);
-	control->events->reload(control->context, asker);
+	control->host->reload(control->context, asker);
 }
 
 static void answer(struct control_session *session)
@@ -84,11 +84,13 @@ static void answer(struct control_session *session)
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
 		if (strcmp(session->line, commands[i].line) != 0)
 			continue;
-		control->events->describe(control->context, &status);
+		control->host->describe(control->context, &status);
 		commands[i].write(&status, session->out);
 	}
+	if (!strcmp(session->line, "restart-worker"))
+		control->host->restart_worker(control->context, session->out);
 	if (evbuffer_get_length(session->out) == 0)
-		evbuffer_add_printf(session->out, "error: no such command; there are status, rows, metrics and reload\n");
+		evbuffer_add_printf(session->out, "error: no such command; there are status, rows, metrics, reload and restart-worker\n");
 	send_answer(session);
 }
 
@@ -176,11 +178,11 @@ int control_open(struct control *control, const char *path, int *fd)
 	return error ? error : socket_name_bind(&control->name, fd);
 }
 
-int control_start(struct control *control, struct event_base *base, int fd, const struct control_events *events,
+int control_start(struct control *control, struct event_base *base, int fd, const struct control_host *host,
                   void *context)
 {
 	control->base = base;
-	control->events = events;
+	control->host = host;
 	control->context = context;
 	control->listener = fd;
 	control->accept = event_new(base, fd, EV_READ | EV_PERSIST, on_accept, control);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -109,8 +110,23 @@ static void pass_worker(struct parcel *parcel, struct worker_process *worker)
 	PARCEL_PASS(parcel, worker->owes_stop);
 	parcel_pass_fd(parcel, &worker->channel);
 	parcel_pass_fd(parcel, &worker->log_fd);
+	parcel_pass_fd(parcel, &worker->life_fd);
 	PARCEL_PASS(parcel, worker->line);
 	PARCEL_PASS(parcel, worker->line_size);
+}
+
+/* Children that are still to be reaped, with a 0 after the last; `base` is where they are read. */
+static void pass_remains(struct parcel *parcel, struct remains *remains, struct event_base *base)
+{
+	pid_t pid = remains_pid(remains, 0);
+
+	for (unsigned i = 0; !parcel->error; pid = remains_pid(remains, ++i)) {
+		PARCEL_PASS(parcel, pid);
+		if (pid == 0)
+			return;
+		if (!parcel->writing)
+			remains_keep(remains, base, pid, pidfd_open(pid, 0));
+	}
 }
 
 static void pass_workforce(struct parcel *parcel, struct workforce *workforce)
@@ -164,6 +180,7 @@ static void write_parcel(struct parcel *parcel, struct monitor *monitor)
 	PARCEL_PASS(parcel, sink);
 	pass_monitor(parcel, monitor, &listening, &monitor->control.listener);
 	pass_workforce(parcel, &monitor->workforce);
+	pass_remains(parcel, &monitor->workforce.remains, NULL);
 }
 
 /* The program that was installed under the name of the one that runs. */
@@ -428,9 +445,14 @@ static void on_worker_failed(void *context)
 	event_base_loopbreak(((struct monitor *)context)->base);
 }
 
+static void on_nothing(void *context)
+{
+	(void)context;
+}
+
 static int run_worker(struct monitor *monitor)
 {
-	static const struct workforce_events events = { .ready = on_worker_ready, .failed = on_worker_failed };
+	static const struct workforce_events events = { .ready = on_worker_ready, .failed = on_worker_failed, .lost = on_nothing };
 	int error;
 
 	monitor->base = event_base_new();
@@ -481,7 +503,7 @@ static int resume_sockets(struct monitor *monitor, int listening, int control)
 	monitor->control.name.path = options->control;
 	monitor->control.named = options->control != NULL;
 	if (control >= 0)
-		error = control_start(&monitor->control, monitor->base, control, &monitor_control_events, monitor);
+		error = control_start(&monitor->control, monitor->base, control, &monitor_control_host, monitor);
 	return error ? error : monitor_listen(monitor);
 }
 
@@ -499,6 +521,8 @@ static int take_all(struct parcel *parcel, struct monitor *monitor)
 		error = monitor->base ? monitor_equip(monitor) : -ENOMEM;
 	if (!error)
 		error = workforce_resume(&monitor->workforce, &handed);
+	if (!error)
+		pass_remains(parcel, &monitor->workforce.remains, monitor->base);
 	monitor->pid_file.path = monitor->options->pid_file;
 	monitor->serving = true;
 	return error ? error : resume_sockets(monitor, listening, control);

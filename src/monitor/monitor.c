@@ -16,6 +16,7 @@
 #include "monitor/parts.h"
 #include "monitor/peer.h"
 #include "monitor/ready.h"
+#include "monitor/restart.h"
 #include "monitor/status.h"
 #include "config.h"
 
@@ -69,6 +70,12 @@ static void on_signal(evutil_socket_t number, short what, void *argument)
 	stop(monitor);
 }
 
+/* ns */
+static uint64_t stuck_after(const struct monitor *monitor)
+{
+	return monitor->options->stuck_seconds * UINT64_C(1000000000);
+}
+
 /* What there is to say of us. */
 static void describe(void *context, struct status *status)
 {
@@ -85,6 +92,7 @@ static void describe(void *context, struct status *status)
 		.started = monitor->started,
 		.restarts = monitor->workforce.restarts,
 		.worker = monitor->workforce.serving ? monitor->workforce.serving->pid : 0,
+		.stuck_after = stuck_after(monitor),
 	};
 }
 
@@ -111,7 +119,20 @@ static void on_reload(void *context, int asker)
 	monitor_reload(context, asker);
 }
 
-const struct control_events monitor_control_events = { .describe = describe, .reload = on_reload };
+static void on_restart(void *context, struct evbuffer *out)
+{
+	struct monitor *monitor = context;
+	struct restart restart;
+
+	workforce_restart(&monitor->workforce, &restart);
+	restart_write(&restart, out);
+}
+
+const struct control_host monitor_control_host = {
+	.describe = describe,
+	.restart_worker = on_restart,
+	.reload = on_reload,
+};
 
 /* --- clients ------------------------------------------------------------------------------------------------- */
 
@@ -188,7 +209,7 @@ static int begin_serving(struct monitor *monitor)
 	/* Who finds the one socket finds the other. */
 	if (monitor->options->control)
 		error = control_start(&monitor->control, monitor->base, descriptor_take(&monitor->control_fd),
-		                      &monitor_control_events, monitor);
+		                      &monitor_control_host, monitor);
 	if (!error && monitor->options->control)
 		error = socket_name_publish(&monitor->control.name);
 	if (!error && monitor->named)
@@ -214,6 +235,25 @@ static void on_ready(void *context)
 		on_failed(context);
 }
 
+static void on_stuck(void *context, uint32_t slot, bool returned)
+{
+	struct monitor *monitor = context;
+	struct status status;
+
+	describe(monitor, &status);
+	if (returned)
+		stuck_returned(&monitor->stuck, slot);
+	else
+		stuck_look(&monitor->stuck, &status, slot);
+}
+
+static void on_lost(void *context)
+{
+	struct monitor *monitor = context;
+
+	stuck_forget(&monitor->stuck, &monitor->custody);
+}
+
 static void on_succeeded(void *context, int staying)
 {
 	struct monitor *monitor = context;
@@ -237,6 +277,8 @@ static void on_succeeded(void *context, int staying)
 const struct workforce_events monitor_workforce_events = {
 	.ready = on_ready,
 	.reaped = on_reaped,
+	.stuck = on_stuck,
+	.lost = on_lost,
 	.over = on_over,
 	.failed = on_failed,
 	.succeeded = on_succeeded,
@@ -265,6 +307,7 @@ void monitor_init(struct monitor *monitor, const struct options *options)
 		.custody = { .scoreboard = { .slots_fd = -1, .ledgers_fd = -1 } },
 		.rehearsal = { .report_fd = -1, .log_fd = -1, .child_report_fd = -1, .child_log_fd = -1 },
 	};
+	stuck_init(&monitor->stuck);
 }
 
 static bool is_ignored(int number)
@@ -293,6 +336,7 @@ int monitor_equip(struct monitor *monitor)
 		.export_fd = monitor->export_fd,
 		.threads = monitor->limits.threads,
 		.busy_poll = monitor->options->busy_poll,
+		.stuck_after = stuck_after(monitor),
 		.confinement = monitor->options->confinement,
 		.policy = monitor->options->policy,
 		.scoreboard = monitor->custody.scoreboard,
@@ -324,6 +368,7 @@ void monitor_finish(struct monitor *monitor)
 	control_stop(&monitor->control);
 	listener_stop(&monitor->listener);
 	workforce_finish(&monitor->workforce);
+	stuck_forget(&monitor->stuck, NULL);
 	refusals_finish(&monitor->refusals);
 	custody_destroy(&monitor->custody);
 	pid_file_remove(&monitor->pid_file);

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,77 @@ void process_look(pid_t pid, struct process_facts *facts)
 		return;
 	facts->descriptors = count_descriptors(pid);
 	read_memory(pid, facts);
+}
+
+enum thread_state { THREAD_RUNS, THREAD_HANGS, THREAD_OVER };
+
+#define EXITING 0x4U /* PF_EXITING: in the flags of proc_pid_stat(5) once a thread is past its last own instruction */
+
+/* Whether a line of proc_pid_status(5) is that of the thread's own pending signals, and SIGKILL is one of them. */
+static bool has_pending_kill(const char *path)
+{
+	char text[128];
+	FILE *file = fopen(path, "re");
+	bool found = false;
+
+	while (file && fgets(text, sizeof text, file))
+		if (!strncmp(text, "SigPnd:", 7))
+			found = strtoull(text + 7, NULL, 16) >> (SIGKILL - 1) & 1;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/*
+ * In the state D a thread waits for something in the kernel, and for no signal. SIGKILL is made pending for each thread
+ * of the process, and looked at when one returns from the kernel, before anything of its program runs: such a thread may
+ * still finish the system call that it is in, but it makes no other one.
+ */
+static enum thread_state look_at_thread(pid_t pid, const char *task)
+{
+	char path[PATH_SIZE + 32], text[512];
+	unsigned flags = 0;
+	char state = 'X';
+	const char *rest;
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/%d/task/%.20s/stat", (int)pid, task);
+	file = fopen(path, "re");
+	if (!file)
+		return THREAD_OVER;
+	rest = fgets(text, sizeof text, file) ? strrchr(text, ')') : NULL;
+	fclose(file);
+	if (!rest)
+		return THREAD_OVER; /* it ended just now: ESRCH */
+	if (sscanf(rest + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) < 1)
+		return THREAD_RUNS;
+	if (state == 'Z' || state == 'X' || flags & EXITING)
+		return THREAD_OVER;
+	snprintf(path, sizeof path, "/proc/%d/task/%.20s/status", (int)pid, task);
+	return state == 'D' && has_pending_kill(path) ? THREAD_HANGS : THREAD_RUNS;
+}
+
+bool process_is_over(pid_t pid, unsigned *hanging)
+{
+	char path[PATH_SIZE];
+	const struct dirent *entry;
+	bool runs = false;
+	DIR *directory;
+
+	*hanging = 0;
+	snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+	directory = opendir(path);
+	/* Of a process that may not be dumped, hidepid= of proc(5) shows us what has no memory any more: a dead first thread. */
+	if (!directory)
+		return false;
+	while (!runs && (entry = readdir(directory))) {
+		enum thread_state state = entry->d_name[0] == '.' ? THREAD_OVER : look_at_thread(pid, entry->d_name);
+
+		runs = state == THREAD_RUNS;
+		*hanging += state == THREAD_HANGS;
+	}
+	closedir(directory);
+	return !runs;
 }
 
 bool process_is_in_other_namespace(pid_t pid)

@@ -27,7 +27,7 @@ static void read_path(const struct ledger *ledger, char path[static STATUS_PATH_
 		memcpy(path + strlen(path), "...", sizeof "...");
 }
 
-static void read_request(const struct slot *slot, const struct ledger *ledger, uint64_t now,
+static void read_request(const struct slot *slot, const struct ledger *ledger, uint64_t now, uint64_t stuck_after,
                          struct status_client *client)
 {
 	uint64_t since = slot_load(slot->since);
@@ -35,6 +35,7 @@ static void read_request(const struct slot *slot, const struct ledger *ledger, u
 
 	client->operation = NULL;
 	client->since = 0;
+	client->stuck = false;
 	client->path[0] = '\0';
 	if (slot_phase(slot) != SLOT_EXECUTING)
 		return;
@@ -43,6 +44,7 @@ static void read_request(const struct slot *slot, const struct ledger *ledger, u
 		client->since = now - since;
 	if (client->since > client->age)
 		client->since = client->age;
+	client->stuck = stuck_after > 0 && client->since >= stuck_after;
 	read_path(ledger, client->path);
 }
 
@@ -58,7 +60,7 @@ bool status_read_client(const struct status *status, uint32_t index, uint64_t no
 	client->age = now > client->identity->arrived ? now - client->identity->arrived : 0;
 	client->requests = slot_load(slot->requests);
 	client->errors = slot_load(slot->errors);
-	read_request(slot, ledger, now, client);
+	read_request(slot, ledger, now, status->stuck_after, client);
 	memset(&client->all, 0, sizeof client->all);
 	memset(client->rows, 0, sizeof client->rows);
 	for (unsigned i = 0; i < LEDGER_OPS; i++) {

@@ -13,6 +13,11 @@
 
 #define NS_PER_S 1000000000U
 
+static const char *word(bool value)
+{
+	return value ? "true" : "false";
+}
+
 /* A text that is escaped already, and so has no control characters. */
 static void add_string(struct evbuffer *out, const char *text)
 {
@@ -77,7 +82,7 @@ static void add_request(struct evbuffer *out, const struct status_client *client
 	evbuffer_add_printf(out, "{\"operation\":\"%s\",\"path\":", client->operation);
 	add_string(out, client->path);
 	add_seconds(out, "seconds", client->since);
-	evbuffer_add_printf(out, "}");
+	evbuffer_add_printf(out, ",\"stuck\":%s}", word(client->stuck));
 }
 
 static void add_client(struct evbuffer *out, const struct status_client *client)
@@ -131,11 +136,6 @@ static void add_process(struct evbuffer *out, const char *name, pid_t pid)
 	add_fact(out, "rss_bytes", facts.rss);
 	add_fact(out, "pss_bytes", facts.pss);
 	evbuffer_add_printf(out, "}");
-}
-
-static const char *word(bool value)
-{
-	return value ? "true" : "false";
 }
 
 static void add_policy(struct evbuffer *out, const struct policy *policy)

@@ -13,8 +13,8 @@ static void describe_request(const struct status_client *client, char text[stati
 {
 	text[0] = '\0';
 	if (client->operation)
-		snprintf(text, REQUEST_SIZE, "; in %s \"%s\" for %" PRIu64 " ms", client->operation, client->path,
-		         client->since / 1000000);
+		snprintf(text, REQUEST_SIZE, "; in %s \"%s\" for %" PRIu64 " ms%s", client->operation, client->path,
+		         client->since / 1000000, client->stuck ? ", which is stuck" : "");
 }
 
 static void log_client(const struct status_client *client)

@@ -111,6 +111,16 @@ static void for_each_client(const struct status *status, struct evbuffer *out,
 			add(out, &client);
 }
 
+static uint64_t count_stuck(const struct status *status)
+{
+	uint64_t now = scoreboard_now(), count = 0;
+	struct status_client client;
+
+	for (uint32_t i = 0; i < status->custody->scoreboard.count; i++)
+		count += status_read_client(status, i, now, &client) && client.stuck;
+	return count;
+}
+
 static void add_clients(const struct status *status, struct evbuffer *out)
 {
 	add_gauge(out, "clients", "Clients that are connected.", status->custody->count);
@@ -123,6 +133,8 @@ static void add_clients(const struct status *status, struct evbuffer *out)
 	add_family(out, "client_request_in_flight_seconds", "gauge", "seconds",
 	           "How long the request that is being executed has taken so far; 0 if there is none.");
 	for_each_client(status, out, add_client_wait);
+	add_gauge(out, "requests_stuck", "Requests that have been executing for longer than --stuck-after.",
+	          count_stuck(status));
 }
 
 /* --- the helper ---------------------------------------------------------------------------------------------- */

@@ -4,9 +4,11 @@
  * escaped, so that no field has a tab or a newline in it, and none is empty. Times are in ns.
  *
  *   helper  KEY  VALUE
- *   client  number pid uid program age requests errors p50 p99 operation since path    (operation, path: "-" for none)
+ *   client  number pid uid program age requests errors p50 p99 operation since path stuck
  *   op      number name requests errors p50 p99                                        (of the client before it)
  *   end
+ *
+ * operation and path are "-" for none; stuck is 1 or 0.
  */
 #include <event2/buffer.h>
 #include <inttypes.h>
@@ -70,12 +72,12 @@ static void add_client(struct evbuffer *out, const struct status_client *client)
 
 	evbuffer_add_printf(out,
 	                    "client\t%" PRIu64 "\t%d\t%u\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64
-	                    "\t%s\t%" PRIu64 "\t%s\n",
+	                    "\t%s\t%" PRIu64 "\t%s\t%d\n",
 	                    identity->number, (int)identity->pid, (unsigned)identity->uid,
 	                    identity->program[0] ? identity->program : "?", client->age, client->requests, client->errors,
 	                    tally_percentile(&client->all, 50), tally_percentile(&client->all, 99),
 	                    client->operation ? client->operation : "-", client->since,
-	                    client->path[0] ? client->path : "-");
+	                    client->path[0] ? client->path : "-", client->stuck);
 	for (unsigned i = 0; i < LEDGER_OPS; i++) {
 		const struct tally *row = &client->rows[i];
 

@@ -12,9 +12,13 @@
 
 #include "common/channel.h"
 #include "common/descriptor.h"
+#include "monitor/process.h"
 #include "worker/worker.h"
 
 #define GRACE_MS 150 /* that a worker has to end, twice at most */
+#define KILL_MS  500 /* that one has which is killed; what it still does in the kernel may take longer */
+#define LOOK_MS  10  /* between two looks at what is left of one */
+#define LOOKS    100 /* of those; then there is one a second */
 
 /* Relays the lines that are complete, and what is too long to become so. */
 static void relay_lines(struct worker_process *worker)
@@ -74,6 +78,8 @@ static void on_channel(evutil_socket_t fd, short what, void *argument)
 		worker->events->ready(worker->context, worker);
 	} else if (message.type == CHANNEL_CLOSED) {
 		worker->events->closed(worker->context, worker);
+	} else if (message.type == CHANNEL_STUCK || message.type == CHANNEL_RETURNED) {
+		worker->events->stuck(worker->context, message.slot, message.type == CHANNEL_RETURNED);
 	}
 }
 
@@ -98,6 +104,57 @@ void worker_process_release(struct worker_process *worker)
 void worker_process_stop(struct worker_process *worker)
 {
 	command(worker, CHANNEL_STOP, &worker->owes_stop);
+}
+
+static uint32_t count_executing(const struct worker_process *worker)
+{
+	const struct custody *custody = worker->custody;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < custody->scoreboard.count; i++)
+		count += custody->holders[i] == worker->number && slot_phase(&custody->scoreboard.slots[i]) == SLOT_EXECUTING;
+	return count;
+}
+
+/*
+ * Whether nothing more can come from a worker that was killed, so that another one may answer in its place. A thread that
+ * hangs is in the file system call of a request, which may still take effect, but is not answered by it; unless it is the
+ * sending of a reply that hangs, for want of memory: then more threads hang than requests execute.
+ */
+static bool is_over(const struct worker_process *worker, unsigned *hanging)
+{
+	return process_is_over(worker->pid, hanging) && *hanging <= count_executing(worker);
+}
+
+/* What keeps it may be short, or for ever. */
+static void look_again(struct worker_process *worker)
+{
+	struct timeval soon = { .tv_usec = LOOK_MS * 1000 }, later = { .tv_sec = 1 };
+
+	evtimer_add(worker->dying, worker->looks++ < LOOKS ? &soon : &later);
+}
+
+static void on_dying(evutil_socket_t fd, short what, void *argument)
+{
+	struct worker_process *worker = argument;
+	unsigned hanging;
+
+	(void)fd;
+	(void)what;
+	if (is_over(worker, &hanging))
+		worker->events->gone(worker->context, worker);
+	else
+		look_again(worker);
+}
+
+/* Its canary is dead. The others may still be on their way, and the channel's end come after all. */
+static void on_life(evutil_socket_t fd, short what, void *argument)
+{
+	struct worker_process *worker = argument;
+
+	(void)fd;
+	event_del(worker->life_event);
+	on_dying(-1, what, worker);
 }
 
 static void on_room(evutil_socket_t fd, short what, void *argument)
@@ -139,38 +196,67 @@ static int watch(struct worker_process *worker, struct event_base *base)
 	worker->channel_event = event_new(base, worker->channel, EV_READ | EV_PERSIST, on_channel, worker);
 	worker->room_event = event_new(base, worker->channel, EV_WRITE, on_room, worker);
 	worker->log_event = event_new(base, worker->log_fd, EV_READ | EV_PERSIST, on_log, worker);
-	if (!worker->channel_event || !worker->room_event || !worker->log_event || event_add(worker->channel_event, NULL) ||
-	    event_add(worker->log_event, NULL))
+	worker->life_event = event_new(base, worker->life_fd, EV_READ | EV_PERSIST, on_life, worker);
+	worker->dying = evtimer_new(base, on_dying, worker);
+	if (!worker->channel_event || !worker->room_event || !worker->log_event || !worker->life_event || !worker->dying ||
+	    event_add(worker->channel_event, NULL) || event_add(worker->log_event, NULL) ||
+	    event_add(worker->life_event, NULL))
 		return -ENOMEM;
 	return 0;
 }
 
+/* As new, but for what all of them have. */
+static void clear(struct worker_process *worker)
+{
+	*worker = (struct worker_process){
+		.channel = -1,
+		.log_fd = -1,
+		.life_fd = -1,
+		.custody = worker->custody,
+		.remains = worker->remains,
+		.events = worker->events,
+		.context = worker->context,
+	};
+}
+
+static int make_pipe(int *ours, int *its)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK))
+		return -errno;
+	*ours = ends[0];
+	*its = ends[1];
+	return 0;
+}
+
 int worker_process_start(struct worker_process *worker, uint32_t number, struct event_base *base,
-                         const struct worker_setup *setup, const struct worker_events *events, void *context)
+                         const struct worker_setup *setup)
 {
 	struct worker_setup complete = *setup;
 	AUTO_CLOSE int worker_channel = -1;
 	AUTO_CLOSE int worker_log = -1;
-	int channel[2], log[2];
+	AUTO_CLOSE int worker_life = -1;
+	int channel[2];
 	int error;
 
-	*worker = (struct worker_process){
-		.number = number, .slots = setup->scoreboard.count, .channel = -1, .log_fd = -1, .events = events, .context = context
-	};
+	clear(worker);
+	worker->number = number;
+	worker->slots = setup->scoreboard.count;
 	error = channel_create(channel);
 	if (!error) {
 		worker->channel = channel[0];
 		worker_channel = channel[1];
-		error = pipe2(log, O_CLOEXEC | O_NONBLOCK) ? -errno : 0;
+		error = make_pipe(&worker->log_fd, &worker_log);
 	}
-	if (!error) {
-		worker->log_fd = log[0];
-		worker_log = log[1];
+	if (!error)
+		error = make_pipe(&worker->life_fd, &worker_life);
+	if (!error)
 		error = watch(worker, base);
-	}
 	if (!error) {
 		complete.channel = worker_channel;
 		complete.log_fd = worker_log;
+		complete.life_fd = worker_life;
 		worker->pid = fork_worker(&complete);
 		error = worker->pid < 0 ? (int)worker->pid : 0;
 	}
@@ -182,14 +268,10 @@ int worker_process_start(struct worker_process *worker, uint32_t number, struct 
 	return error;
 }
 
-int worker_process_resume(struct worker_process *worker, struct event_base *base, const struct worker_events *events,
-                          void *context)
+int worker_process_resume(struct worker_process *worker, struct event_base *base)
 {
-	int error;
+	int error = watch(worker, base);
 
-	worker->events = events;
-	worker->context = context;
-	error = watch(worker, base);
 	if (error)
 		log_error("cannot go on with the worker: %s", strerror(-error));
 	return error;
@@ -219,41 +301,69 @@ static bool ended_within(int pidfd, int milliseconds)
 	return poll(&(struct pollfd){ .fd = pidfd, .events = POLLIN }, 1, milliseconds) > 0;
 }
 
-/*
- * After a close of its channel it is on its way out, if not dead. A thread that hangs in the kernel can keep even a
- * killed process from ending, so that it is not waited for without limit: whoever inherits it reaps it.
- */
-static void reap(pid_t pid, bool expected)
+/* Whether it is over, after waiting for at most so many milliseconds. */
+static bool over_within(const struct worker_process *worker, int pidfd, int milliseconds, unsigned *hanging)
 {
-	AUTO_CLOSE int pidfd = pidfd_open(pid, 0);
+	*hanging = 0;
+	for (; milliseconds > 0; milliseconds -= LOOK_MS)
+		if (ended_within(pidfd, LOOK_MS) || is_over(worker, hanging))
+			return true;
+	return false;
+}
+
+bool worker_process_kill(struct worker_process *worker, unsigned *hanging)
+{
+	AUTO_CLOSE int pidfd = pidfd_open(worker->pid, 0);
+
+	kill(worker->pid, SIGKILL);
+	return over_within(worker, pidfd, KILL_MS, hanging);
+}
+
+/*
+ * It is on its way out, if not dead. A thread that hangs in the kernel can keep even a killed process from ending, so
+ * that it is not waited for without limit: that is for its remains.
+ */
+static void reap(struct worker_process *worker, bool expected)
+{
+	AUTO_CLOSE int pidfd = pidfd_open(worker->pid, 0);
+	unsigned hanging;
 	bool killed = false;
 	int status;
 
-	if (!ended_within(pidfd, GRACE_MS)) {
-		kill(pid, SIGKILL);
+	if (!over_within(worker, pidfd, GRACE_MS, &hanging)) {
+		kill(worker->pid, SIGKILL);
 		killed = true;
-		ended_within(pidfd, GRACE_MS);
+		over_within(worker, pidfd, GRACE_MS, &hanging);
 	}
-	if (waitpid(pid, &status, WNOHANG) == pid && !expected && !killed)
+	if (waitpid(worker->pid, &status, WNOHANG) == 0) {
+		log_warning("the worker, pid %d, ends when what it waits for in the kernel returns", (int)worker->pid);
+		remains_keep(worker->remains, event_get_base(worker->dying), worker->pid, descriptor_take(&pidfd));
+	} else if (!expected && !killed)
 		log_end(status);
+}
+
+static void free_event(struct event *event)
+{
+	if (event)
+		event_free(event);
 }
 
 void worker_process_finish(struct worker_process *worker, bool expected)
 {
-	if (worker->channel_event)
-		event_free(worker->channel_event);
-	if (worker->room_event)
-		event_free(worker->room_event);
+	free_event(worker->channel_event);
+	free_event(worker->room_event);
+	free_event(worker->life_event);
 	if (worker->channel >= 0)
 		channel_send(worker->channel, &(struct channel_message){ .type = CHANNEL_STOP }, -1);
 	descriptor_close(&worker->channel);
+	descriptor_close(&worker->life_fd);
 	if (worker->pid > 0)
-		reap(worker->pid, expected);
+		reap(worker, expected);
 
-	if (worker->log_event)
-		event_free(worker->log_event);
+	free_event(worker->dying);
+	free_event(worker->log_event);
 	while (worker->log_fd >= 0 && read_log(worker) > 0)
 		;
 	descriptor_close(&worker->log_fd);
-	*worker = (struct worker_process){ .channel = -1, .log_fd = -1 };
+	clear(worker);
 }

@@ -147,8 +147,7 @@ static int start_worker(struct workforce *workforce, struct worker_process **wor
 		log_error("%u old workers have not ended yet: there can be no other", workforce_retired(workforce));
 		return -EBUSY;
 	}
-	error = worker_process_start(place, workforce->started + 1, workforce->base, &workforce->setup, &worker_events,
-	                             workforce);
+	error = worker_process_start(place, workforce->started + 1, workforce->base, &workforce->setup);
 	if (error)
 		return error;
 	workforce->started++;
@@ -161,6 +160,16 @@ int workforce_start(struct workforce *workforce)
 	return start_worker(workforce, &workforce->serving);
 }
 
+/* Everything but what is this program's own. */
+static void take_worker(struct workforce *workforce, struct worker_process *worker, const struct worker_process *handed)
+{
+	*worker = *handed;
+	worker->custody = workforce->custody;
+	worker->remains = &workforce->remains;
+	worker->events = &worker_events;
+	worker->context = workforce;
+}
+
 int workforce_resume(struct workforce *workforce, const struct workforce *handed)
 {
 	int error = 0;
@@ -170,9 +179,9 @@ int workforce_resume(struct workforce *workforce, const struct workforce *handed
 
 		if (!is_used(&handed->workers[i]))
 			continue;
-		*worker = handed->workers[i];
+		take_worker(workforce, worker, &handed->workers[i]);
 		if (!error)
-			error = worker_process_resume(worker, workforce->base, &worker_events, workforce);
+			error = worker_process_resume(worker, workforce->base);
 		if (&handed->workers[i] == handed->serving)
 			workforce->serving = worker;
 	}
@@ -310,7 +319,15 @@ static void part_from(struct workforce *workforce, struct worker_process *worker
 		workforce->successor = NULL;
 	worker_process_finish(worker, expected);
 	custody_take_back(workforce->custody, number);
+	workforce->events->lost(workforce->context);
 	reap(workforce);
+}
+
+static void on_stuck(void *context, uint32_t slot, bool returned)
+{
+	const struct workforce *workforce = context;
+
+	workforce->events->stuck(workforce->context, slot, returned);
 }
 
 static void on_gone(void *context, struct worker_process *worker)
@@ -339,8 +356,25 @@ static const struct worker_events worker_events = {
 	.ready = on_ready,
 	.room = on_room,
 	.closed = on_closed,
+	.stuck = on_stuck,
 	.gone = on_gone,
 };
+
+void workforce_restart(struct workforce *workforce, struct restart *restart)
+{
+	if (!restart_kill(restart, workforce->serving, workforce->custody))
+		return;
+	if (workforce->serving)
+		part_from(workforce, workforce->serving);
+	workforce->restarts++;
+	evtimer_del(workforce->replace);
+	if (workforce->successor)
+		restart->started = workforce->successor->pid;
+	else if (start_worker(workforce, &workforce->serving))
+		workforce->events->failed(workforce->context);
+	else
+		restart->started = workforce->serving->pid;
+}
 
 /* --- stopping ------------------------------------------------------------------------------------------------ */
 
@@ -398,7 +432,15 @@ int workforce_init(struct workforce *workforce, struct event_base *base, struct 
 		.base = base, .custody = custody, .setup = *setup, .events = events, .context = context
 	};
 	for (unsigned i = 0; i < WORKFORCE_MOST; i++)
-		workforce->workers[i] = (struct worker_process){ .channel = -1, .log_fd = -1 };
+		workforce->workers[i] = (struct worker_process){
+			.channel = -1,
+			.log_fd = -1,
+			.life_fd = -1,
+			.custody = custody,
+			.remains = &workforce->remains,
+			.events = &worker_events,
+			.context = workforce,
+		};
 	workforce->replace = evtimer_new(base, on_replace, workforce);
 	workforce->deadline = evtimer_new(base, on_deadline, workforce);
 	workforce->patience = evtimer_new(base, on_patience, workforce);
@@ -416,6 +458,7 @@ void workforce_finish(struct workforce *workforce)
 	for (unsigned i = 0; i < WORKFORCE_MOST; i++)
 		if (is_used(&workforce->workers[i]))
 			worker_process_finish(&workforce->workers[i], true);
+	remains_finish(&workforce->remains);
 	free_event(workforce->replace);
 	free_event(workforce->deadline);
 	free_event(workforce->patience);

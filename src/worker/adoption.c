@@ -3,46 +3,13 @@
  * Connections that another worker has served. One that released them has left everything in order. One that died has
  * not: what it had in mind is in the slot. What it had done is known to the kernel, whose
  * word counts, because a process can be killed between a system call and the note that it makes of it: the offset up
- * to which it had looked into the socket (SO_PEEK_OFF), and what the socket took of the reply (`sending`).
+ * to which it had looked into the socket (SO_PEEK_OFF), and what the socket took of the reply (common/debt.h).
  */
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "common/debt.h"
 #include "worker/connection.h"
-
-/* What the client was left with. */
-enum debt {
-	DEBT_NONE,   /* it waits for no reply */
-	DEBT_REPLY,  /* it was given none */
-	DEBT_BROKEN, /* half of its message, or of its reply, died with the worker */
-};
-
-static enum debt find_debt_of_reply(const struct slot *slot)
-{
-	if (slot_load(slot->partly))
-		return DEBT_BROKEN;
-	if (slot->sending.msg_len == 0)
-		return DEBT_REPLY;
-	return slot->sending.msg_len == slot_load(slot->due) ? DEBT_NONE : DEBT_BROKEN;
-}
-
-static enum debt find_debt(const struct slot *slot)
-{
-	switch (slot_phase(slot)) {
-	case SLOT_IDLE:
-	case SLOT_RELEASED:
-		return DEBT_NONE;
-	case SLOT_EXECUTING:
-		return DEBT_REPLY;
-	case SLOT_REPLYING:
-		return find_debt_of_reply(slot);
-	case SLOT_READING:
-	case SLOT_FREE:
-	case SLOT_CLOSED:
-	default:
-		return DEBT_BROKEN;
-	}
-}
 
 /*
  * The bytes at the head of the queue that were dealt with, and now are, with the request in hand; less than noted if
@@ -76,7 +43,7 @@ enum connection_state connection_adopt(struct connection *connection, int fd, st
                                        struct dispatch_reply *reply)
 {
 	enum proxyfs_op op = (enum proxyfs_op)slot_load(slot->op);
-	enum debt debt = find_debt(slot);
+	enum debt debt = debt_find(slot);
 
 	*connection = (struct connection){ .fd = fd, .slot = slot };
 	outbox_init(&connection->outbox, fd, &slot->sending);

@@ -46,6 +46,7 @@ struct reactor {
 	 */
 	pthread_mutex_t running;
 	struct client *serving;
+	bool reported; /* the monitor was told that its request is stuck */
 	struct client *clients;
 	struct connection_room room;
 };
@@ -119,7 +120,7 @@ static void ask_for_ticks(const struct reactor *reactor)
 {
 	const struct reactor_owner *owner = reactor->owner;
 
-	if (!atomic_load_explicit(owner->ticks, memory_order_relaxed) && !atomic_exchange(owner->ticks, true))
+	if (!atomic_load(owner->ticks) && !atomic_exchange(owner->ticks, true))
 		eventfd_write(owner->attention_fd, 1);
 }
 
@@ -223,8 +224,6 @@ static void on_client(evutil_socket_t fd, short what, void *argument)
 	(void)fd;
 	if (what & EV_CLOSED)
 		client->connection.inbox.hung_up = true;
-	if (reactor_load(reactor) > 1)
-		ask_for_ticks(reactor); /* the others may need rescue from what this one asks */
 	poller_awake();
 	reactor->serving = client;
 	state = serve(client);
@@ -362,13 +361,23 @@ static int prepare(struct reactor *reactor)
 	return start_thread(reactor);
 }
 
-/* While it executes a request, a reactor may hang: it holds nothing that others need, and no core. */
+static int tell_monitor(const struct client *client, enum channel_type type)
+{
+	return channel_send(client->channel, &(struct channel_message){ type, client->index }, -1);
+}
+
+/*
+ * While it executes a request, a reactor may hang: it holds nothing that others need, and no core. Others may need
+ * rescue from it, and the monitor be told. Ticks are asked for when `running` is free: a tick that finds it taken, and
+ * is the last for now, was before that, and so we are seen, or see that there are none.
+ */
 static void let_go(void *context)
 {
 	struct reactor *reactor = context;
 
 	poller_asleep();
 	pthread_mutex_unlock(&reactor->running);
+	ask_for_ticks(reactor);
 }
 
 static void take_hold(void *context)
@@ -376,6 +385,9 @@ static void take_hold(void *context)
 	struct reactor *reactor = context;
 
 	pthread_mutex_lock(&reactor->running);
+	if (reactor->reported)
+		tell_monitor(reactor->serving, CHANNEL_RETURNED);
+	reactor->reported = false;
 	poller_awake();
 }
 
@@ -488,6 +500,22 @@ bool reactor_is_stuck(struct reactor *reactor, uint64_t since)
 	stuck = is_stuck(reactor, since);
 	pthread_mutex_unlock(&reactor->running);
 	return stuck;
+}
+
+uint64_t reactor_report_stuck(struct reactor *reactor, uint64_t since)
+{
+	uint64_t taken = 0;
+
+	if (pthread_mutex_trylock(&reactor->running))
+		return 0;
+	if (!reactor->reported && is_stuck(reactor, UINT64_MAX)) {
+		taken = slot_load(reactor->serving->connection.slot->since);
+		reactor->reported = taken <= since && !tell_monitor(reactor->serving, CHANNEL_STUCK);
+	}
+	if (reactor->reported)
+		taken = 0;
+	pthread_mutex_unlock(&reactor->running);
+	return taken;
 }
 
 void reactor_tidy(struct reactor *reactor)

@@ -86,6 +86,9 @@ static const struct {
 	{ "mprotect", 2, PROT_EXEC, 0 },
 	{ "clone", 0, CLONE_THREAD | CLONE_NEWUSER, CLONE_THREAD },
 
+	/* one thread has descriptors of its own, worker/canary.h */
+	{ "unshare", 0, UINT32_MAX, CLONE_FILES },
+
 	/* the C library's own two signals, with its first thread, and what abort(3) does at last */
 	{ "rt_sigaction", 0, UINT32_MAX, 32 },
 	{ "rt_sigaction", 0, UINT32_MAX, 33 },

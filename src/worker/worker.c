@@ -20,6 +20,8 @@
 #include "common/descriptor.h"
 #include "common/log.h"
 #include "ops/object.h"
+#include "worker/canary.h"
+#include "worker/lookout.h"
 #include "worker/policy.h"
 #include "worker/reactor.h"
 #include "worker/sandbox.h"
@@ -44,6 +46,7 @@ struct worker {
 	_Atomic bool ticks;
 	struct reactor **reactors;
 	unsigned reactor_count;
+	struct lookout lookout;
 	struct client *clients; /* one for each slot */
 	uint64_t *requests;     /* of each slot, when it was looked at for tidiness last */
 	struct dispatch_reply settlement;
@@ -103,6 +106,7 @@ static void take_connection(struct worker *worker, uint32_t index, int fd)
 		return;
 	}
 	client->channel = worker->setup->channel;
+	client->index = index;
 	client->poller = (struct poller){ .replied = 0 };
 	if (slot_phase(slot) == SLOT_FREE)
 		state = connection_init(&client->connection, fd, slot) ? CONNECTION_ENDED : CONNECTION_READS;
@@ -145,6 +149,12 @@ static void begin_stop(struct worker *worker)
 		reactor_stop(worker->reactors[i]);
 }
 
+/* While its request hangs nobody can tidy a connection; its reactor asks for ticks when it goes on. */
+static bool hangs(const struct slot *slot)
+{
+	return slot_phase(slot) == SLOT_EXECUTING && slot_load(slot->since) + STUCK_NS < scoreboard_now();
+}
+
 /*
  * Whether a connection is untidy and was so, without a request since, when it was looked at last: then its client has
  * fallen silent, or waits for room to send.
@@ -154,7 +164,7 @@ static bool is_left_untidy(struct worker *worker, uint32_t index, bool *untidy)
 	const struct slot *slot = &worker->setup->scoreboard.slots[index];
 	uint64_t before = worker->requests[index];
 
-	if (!atomic_load(&worker->clients[index].held) || slot_kept(slot) <= 1)
+	if (!atomic_load(&worker->clients[index].held) || slot_kept(slot) <= 1 || hangs(slot))
 		return false;
 	*untidy = true;
 	worker->requests[index] = slot_load(slot->requests);
@@ -226,6 +236,7 @@ static void on_tick(evutil_socket_t fd, short what, void *argument)
 	atomic_store(&worker->ticks, false);
 	go_on = rescue(worker) && any_executing(worker);
 	go_on |= tidy(worker);
+	go_on |= lookout_tick(&worker->lookout);
 	if (go_on)
 		begin_ticks(worker);
 }
@@ -309,13 +320,13 @@ static int prepare(struct worker *worker)
 	if (!worker->channel_event || !worker->attention_event || !worker->deadline || !worker->tick ||
 	    event_add(worker->channel_event, NULL) || event_add(worker->attention_event, NULL))
 		return -ENOMEM;
-	return 0;
+	return lookout_init(&worker->lookout, worker->base, setup->stuck_after, worker->reactors, &worker->reactor_count);
 }
 
 /* What a fork leaves with the child that is the monitor's alone. */
 static int shed_monitor(struct worker_setup *setup)
 {
-	int keep[] = { setup->export_fd, setup->channel };
+	int keep[] = { setup->export_fd, setup->channel, setup->life_fd };
 	int error;
 
 	/* A terminal's Ctrl-C and a service manager's SIGTERM reach every process; the monitor is who decides. */
@@ -333,7 +344,7 @@ static int shed_monitor(struct worker_setup *setup)
 	close(STDIN_FILENO);
 	close(STDOUT_FILENO);
 	error = descriptor_fill_standard();
-	return error ? error : descriptor_close_all_but(keep, 2);
+	return error ? error : descriptor_close_all_but(keep, 3);
 }
 
 pid_t worker_fork(const struct worker_setup *setup)
@@ -345,7 +356,7 @@ _Noreturn void worker_run(const struct worker_setup *given)
 {
 	static struct worker_setup setup;
 	static struct worker worker;
-	int known[2], error;
+	int known[3], error;
 
 	setup = *given;
 	worker.setup = &setup;
@@ -356,15 +367,18 @@ _Noreturn void worker_run(const struct worker_setup *given)
 	}
 	known[0] = setup.channel;
 	known[1] = object_prepare();
+	known[2] = setup.life_fd;
 	if (sandbox_enter(setup.export_fd, &setup.confinement) || !sandbox_verify() ||
-	    !sandbox_verify_descriptors(known, 2))
+	    !sandbox_verify_descriptors(known, 3))
 		leave(&worker, EXIT_FAILURE);
 
 	/* Nothing is allocated per request: an arena for each thread would be memory for nothing, mallopt(3). */
 	mallopt(M_ARENA_MAX, 1);
 	poller_configure(setup.busy_poll);
 	policy_enforce(&setup.policy);
-	error = prepare(&worker);
+	error = canary_start(setup.life_fd, known, 2);
+	if (!error)
+		error = prepare(&worker);
 	if (error || !pick_reactor(&worker)) {
 		log_error("cannot start the worker: %s", strerror(error ? -error : ENOMEM));
 		leave(&worker, EXIT_FAILURE);

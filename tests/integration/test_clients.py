@@ -204,7 +204,9 @@ def test_each_client_has_a_reactor_of_its_own(helper):
     (worker,) = helper.children()
     clients = [helper.connect() for _ in range(4)]
     assert_serves(*clients)
-    assert proc.threads(worker).keys() == {"vph-worker", *(f"vph-reactor-{number}" for number in (1, 2, 3, 4))}
+    assert proc.threads(worker).keys() == {
+        "vph-worker", "vph-canary", *(f"vph-reactor-{number}" for number in (1, 2, 3, 4))
+    }  # fmt: skip
     close_all(clients)
 
 
@@ -258,7 +260,7 @@ def test_processes_and_threads_have_names(helper, client):
     (worker,) = helper.children()
     assert (proc.name(helper.pid), proc.name(worker)) == ("vph-monitor", "vph-worker")
     assert proc.threads(helper.pid).keys() == {"vph-monitor"}
-    assert proc.threads(worker).keys() == {"vph-worker", "vph-reactor-1"}
+    assert proc.threads(worker).keys() == {"vph-worker", "vph-canary", "vph-reactor-1"}
 
 
 def test_waiting_costs_nothing(helper, client):

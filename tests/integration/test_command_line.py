@@ -10,10 +10,10 @@ from support.helper import ROOT, Helper
 from support.launch import run
 
 OPTIONS = ["-p", "--path", "-s", "--socket", "-f", "--fd", "-u", "--uid", "-g", "--gid", "-n", "--nodaemon"]
-OPTIONS += ["--ready-fd", "--pid-file", "--control", "--log-level"]
+OPTIONS += ["--config", "--ready-fd", "--pid-file", "--control", "--log-level"]
 OPTIONS += ["--allow-uid", "--max-clients", "--threads", "--busy-poll", "--sandbox", "--seccomp", "--idmap"]
 OPTIONS += ["--readonly", "--no-devices", "--no-setid", "--xattr-policy"]
-OPTIONS += ["--utime-quirk", "--rlimit-nofile", "--crash-limit", "-h", "--help", "--version"]
+OPTIONS += ["--utime-quirk", "--rlimit-nofile", "--crash-limit", "--stuck-after", "-h", "--help", "--version"]
 
 USAGE_ERROR = 2
 LONGEST_NAME = 107  # of a socket: sun_path with its terminating NUL, unix(7)

@@ -5,10 +5,12 @@ There is no systemd to start it (see test_units.py). What stands in for it: setp
 filters of system calls, and a mount namespace with the same propagation, and the same /proc, as systemd's.
 """
 
+import errno
 import os
 import pathlib
 import shlex
 import shutil
+import signal
 import stat
 import subprocess
 
@@ -16,11 +18,13 @@ import pytest
 from support import proc
 from support.capabilities import assert_seven
 from support.examples import EXAMPLES, prepare
+from support.expect import fails
 from support.helper import OURS, Helper, wait_for
 from support.launch import launcher
-from support.mounts import shared_tmpfs, tmpfs
+from support.mounts import ext4, frozen, shared_tmpfs, tmpfs
 from support.public import public_directory
 from support.units import SERVICE, parse, words
+from support.wire import Op
 
 FENCES = pathlib.Path(__file__).with_name("fences.py")
 # As with PrivateMounts=: mounts come in, and do not go out.
@@ -72,6 +76,23 @@ def test_worker_is_confined_as_ever_and_has_nothing_to_complain_of(helper):
     assert "sandbox: namespace" in log
     assert [line for line in log.splitlines() if "ermi" in line and "IPC namespace" not in line] == [], log
     assert "private" not in log
+
+
+def test_worker_that_is_killed_while_a_thread_hangs_is_replaced(place, program, tmp_path):
+    """Most of /proc is hidden from the monitor."""
+    (place / "disk").mkdir()
+    with ext4(place / "disk", tmp_path / "image") as disk, Helper(place, binary=program) as helper:
+        with helper.connect() as stuck, helper.connect() as other:
+            (old,) = helper.children()
+            with frozen(disk):
+                stuck.send(Op.MKDIR, uid=0, gid=0, path="//disk/new", mode=0o755)
+                proc.wait_for_hanging(old)
+                os.kill(old, signal.SIGKILL)
+                with fails(errno.EIO):
+                    stuck.recv_status()
+                other.lstat("/")
+                assert proc.state(old) == "Z"
+            wait_for(lambda: helper.children() not in ([], [old]) and old not in helper.children(), what="its end")
 
 
 def test_every_operation_succeeds(place, helper, client):

@@ -13,10 +13,10 @@
 
 #define HELPER  "helper\tversion\t1.2\nhelper\tpath\t/srv\nhelper\tworker_pss\t-1\n"
 #define CLIENTS                                                                                                        \
-	"client\t1\t500\t0\tqemu\t2000000000\t10\t1\t1000\t2000\t-\t0\t-\n"                                            \
+	"client\t1\t500\t0\tqemu\t2000000000\t10\t1\t1000\t2000\t-\t0\t-\t0\n"                                         \
 	"op\t1\tlstat\t9\t0\t1000\t2000\n"                                                                             \
 	"op\t1\topen\t1\t1\t7000\t8000\n"                                                                              \
-	"client\t2\t400\t64055\tother\t5000000000\t30\t0\t900\t9000\tmkdir\t3000000000\t//a\\x0ab\n"                     \
+	"client\t2\t400\t64055\tother\t5000000000\t30\t0\t900\t9000\tmkdir\t3000000000\t//a\\x0ab\t1\n"                  \
 	"op\t2\tlstat\t30\t0\t900\t9000\n"
 
 static struct rows rows, before;
@@ -50,6 +50,8 @@ static void rows_are_read(void **state)
 	assert_int_equal(rows.clients[0].operations[1].p99, 8000);
 	assert_int_equal(rows.clients[1].uid, 64055);
 	assert_string_equal(rows.clients[1].path, "//a\\x0ab");
+	assert_int_equal(rows.clients[0].stuck, 0);
+	assert_int_equal(rows.clients[1].stuck, 1);
 	assert_string_equal(rows.clients[1].operations[0].name, "lstat");
 }
 
@@ -91,7 +93,7 @@ static void clients_are_sorted(void **state)
 static void rates_are_differences(void **state)
 {
 	(void)state;
-	assert_int_equal(parse(&before, "client\t1\t500\t0\tqemu\t1\t4\t1\t1\t2\t-\t0\t-\nend\n"), 0);
+	assert_int_equal(parse(&before, "client\t1\t500\t0\tqemu\t1\t4\t1\t1\t2\t-\t0\t-\t0\nend\n"), 0);
 	assert_int_equal(parse(&rows, HELPER CLIENTS "end\n"), 0);
 	order_rates(&rows, &before, 500000000);
 	assert_float_equal(rows.clients[0].rate, 12.0, 0.001);

@@ -112,6 +112,7 @@ static void defaults_are_as_documented(void **state)
 	assert_int_equal(options.rlimit_nofile, 0);
 	assert_int_equal(options.crash_count, 10);
 	assert_int_equal(options.crash_seconds, 60);
+	assert_int_equal(options.stuck_seconds, 30);
 }
 
 static void every_option_has_a_short_form(void **state)
@@ -504,6 +505,17 @@ static void the_control_socket_is_another_one(void **state)
 	assert_runs(COMPLETE, "--control", name);
 }
 
+static void a_request_is_stuck_after_seconds(void **state)
+{
+	(void)state;
+	assert_runs(COMPLETE, "--stuck-after", "0");
+	assert_int_equal(options.stuck_seconds, 0);
+	assert_runs(COMPLETE, "--stuck-after=86400");
+	assert_int_equal(options.stuck_seconds, 86400);
+	assert_usage("--stuck-after", COMPLETE, "--stuck-after=86401");
+	assert_usage("--stuck-after", COMPLETE, "--stuck-after=1s");
+}
+
 static void a_crash_limit_has_two_numbers(void **state)
 {
 	(void)state;
@@ -576,6 +588,7 @@ int main(void)
 		cmocka_unit_test(the_log_has_levels),
 		cmocka_unit_test(the_control_socket_is_another_one),
 		cmocka_unit_test(a_crash_limit_has_two_numbers),
+		cmocka_unit_test(a_request_is_stuck_after_seconds),
 		cmocka_unit_test(confinement_is_chosen_by_words),
 		cmocka_unit_test(ids_are_mapped_whole_and_in_a_namespace),
 	};

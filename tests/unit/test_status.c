@@ -137,9 +137,46 @@ static void what_is_in_flight_is_told(void **state)
 	assert_has("\"in_flight\":{\"operation\":\"lstat\",\"path\":\"//a\\\\x0a\\\\\\\"b\\\\x1b\",\"seconds\":0.");
 	written_by(status_write_rows);
 	assert_has("\tlstat\t");
-	assert_has("\t//a\\x0a\\\"b\\x1b\n");
+	assert_has("\t//a\\x0a\\\"b\\x1b\t0\n");
 	status_log(&status);
 	assert_non_null(strstr(log_capture_text(), "; in lstat \"//a\\x0a\\\"b\\x1b\" for "));
+}
+
+/* It takes the client's age as well: nothing is stuck for longer than its client has been there. */
+static void what_takes_too_long_is_stuck(void **state)
+{
+	static struct status_client client;
+	struct slot *slot = &custody.scoreboard.slots[0];
+	uint64_t now = scoreboard_now();
+
+	(void)state;
+	status.stuck_after = 1000000000;
+	execute("//a");
+	slot_store(slot->since, 1);
+	assert_true(status_read_client(&status, 0, now, &client));
+	assert_false(client.stuck);
+
+	custody.clients[0].arrived = now - 5000000000;
+	slot_store(slot->since, now - 999999999);
+	assert_true(status_read_client(&status, 0, now, &client));
+	assert_false(client.stuck);
+	slot_store(slot->since, now - 1000000000);
+	assert_true(status_read_client(&status, 0, now, &client));
+	assert_true(client.stuck);
+	written_by(status_write_json);
+	assert_has(",\"stuck\":true}");
+	written_by(status_write_rows);
+	assert_has("\t//a\t1\n");
+	written_by(status_write_metrics);
+	assert_has("virtfs_proxy_requests_stuck 1\n");
+
+	status.stuck_after = 0;
+	assert_true(status_read_client(&status, 0, now, &client));
+	assert_false(client.stuck);
+	answer(0, 1000);
+	status.stuck_after = 1;
+	assert_true(status_read_client(&status, 0, now, &client));
+	assert_false(client.stuck);
 }
 
 static void the_helper_is_told_of(void **state)
@@ -217,6 +254,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(a_client_is_told_of),
 		test(what_is_in_flight_is_told),
+		test(what_takes_too_long_is_stuck),
 		test(the_helper_is_told_of),
 		test(what_those_that_are_gone_asked_for_stays),
 		test(a_hostile_scoreboard_does_no_harm),

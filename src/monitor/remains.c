@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include "monitor/remains.h"
+
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+struct remain {
+	struct remains *list;
+	struct remain *next;
+	struct event *event; /* the process has ended */
+	pid_t pid;
+	int pidfd;
+};
+
+static void forget(struct remain *remain)
+{
+	struct remain **link = &remain->list->first;
+
+	while (*link != remain)
+		link = &(*link)->next;
+	*link = remain->next;
+	event_free(remain->event);
+	close(remain->pidfd);
+	free(remain);
+}
+
+static void on_end(evutil_socket_t fd, short what, void *argument)
+{
+	struct remain *remain = argument;
+
+	(void)fd;
+	(void)what;
+	if (waitpid(remain->pid, NULL, WNOHANG) == 0)
+		return;
+	log_info("the earlier worker, pid %d, which hung in the file system, has ended", (int)remain->pid);
+	forget(remain);
+}
+
+void remains_keep(struct remains *remains, struct event_base *base, pid_t pid, int pidfd)
+{
+	struct remain *remain = malloc(sizeof *remain);
+	struct event *event = remain ? event_new(base, pidfd, EV_READ | EV_PERSIST, on_end, remain) : NULL;
+
+	if (!event || event_add(event, NULL)) {
+		if (event)
+			event_free(event);
+		free(remain);
+		close(pidfd);
+		return;
+	}
+	*remain = (struct remain){ .list = remains, .next = remains->first, .event = event, .pid = pid, .pidfd = pidfd };
+	remains->first = remain;
+}
+
+pid_t remains_pid(const struct remains *remains, unsigned index)
+{
+	const struct remain *remain = remains->first;
+
+	while (remain && index-- > 0)
+		remain = remain->next;
+	return remain ? remain->pid : 0;
+}
+
+void remains_finish(struct remains *remains)
+{
+	while (remains->first)
+		forget(remains->first);
+}
