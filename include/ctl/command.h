@@ -61,7 +61,8 @@ enum command_status command_wrong(const struct command_line *line, const char *f
 	__attribute__((format(printf, 2, 3)));
 void command_failed(const struct command_line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-extern const struct command command_helper_status, command_metrics, command_restart_worker, command_top;
+extern const struct command command_helper_status, command_metrics, command_reload, command_restart_worker,
+	command_top;
 extern const struct command command_call;
 extern const struct command command_ls, command_cat, command_put, command_stat, command_getfattr;
 extern const struct command command_encode, command_decode;

@@ -21,4 +21,7 @@ int control_ask(const char *path, const char *command, char **answer);
 /* The same for a command of the program, which says what is wrong. The answer, or NULL. */
 char *control_fetch(const struct command_line *line, const char *path, const char *command);
 
+/* For a command that has the helper do something: prints the one line that it answers, as an error if it is one. */
+enum command_status control_order(const struct command_line *line, const char *path, const char *command);
+
 #endif

@@ -2,6 +2,7 @@
 #include "ctl/control.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,8 +14,11 @@
 
 #define FIRST_ROOM 65536
 
-/* A helper answers at once, whatever its file system does; one that is stopped does not answer at all. */
-static const struct timeval patience = { .tv_sec = 10 };
+/*
+ * A helper answers at once, whatever its file system does, but for a reload, which takes 12 s at most. One that is
+ * stopped does not answer at all.
+ */
+static const struct timeval patience = { .tv_sec = 15 };
 
 const char *control_path(const struct command_line *line, int argument)
 {
@@ -63,7 +67,9 @@ static int read_all(int fd, char **text)
 	}
 }
 
-int control_ask(const char *path, const char *command, char **answer)
+static const char refusal[] = "error: ";
+
+static int exchange(const char *path, const char *command, char **answer)
 {
 	AUTO_CLOSE int fd = connect_to(path);
 	int error = fd < 0 ? fd : 0;
@@ -71,9 +77,14 @@ int control_ask(const char *path, const char *command, char **answer)
 	*answer = NULL;
 	if (!error && (send(fd, command, strlen(command), MSG_NOSIGNAL) < 0 || send(fd, "\n", 1, MSG_NOSIGNAL) < 0))
 		error = -errno;
-	if (!error)
-		error = read_all(fd, answer);
-	if (!error && !strncmp(*answer, "error: ", strlen("error: ")))
+	return error ? error : read_all(fd, answer);
+}
+
+int control_ask(const char *path, const char *command, char **answer)
+{
+	int error = exchange(path, command, answer);
+
+	if (!error && !strncmp(*answer, refusal, strlen(refusal)))
 		error = -EPROTO;
 	if (error) {
 		free(*answer);
@@ -90,4 +101,23 @@ char *control_fetch(const struct command_line *line, const char *path, const cha
 	if (error)
 		command_failed(line, "%s: %s", path, error == -EPROTO ? "the helper does not know this command" : strerror(-error));
 	return answer;
+}
+
+enum command_status control_order(const struct command_line *line, const char *path, const char *command)
+{
+	enum command_status status = COMMAND_TRANSPORT;
+	char *answer;
+	int error = exchange(path, command, &answer);
+
+	if (!error)
+		answer[strcspn(answer, "\n")] = '\0';
+	if (error)
+		command_failed(line, "%s: %s", path, strerror(-error));
+	else if (!strncmp(answer, refusal, strlen(refusal))) {
+		command_failed(line, "%s", answer + strlen(refusal));
+		status = COMMAND_REFUSED;
+	} else
+		status = printf("%s\n", answer) < 0 ? COMMAND_TRANSPORT : COMMAND_DONE;
+	free(answer);
+	return status;
 }

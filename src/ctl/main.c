@@ -6,9 +6,9 @@
 #include "ctl/command.h"
 
 static const struct command *const commands[] = {
-	&command_helper_status, &command_top,    &command_metrics, &command_restart_worker, &command_call,
-	&command_ls,            &command_cat,    &command_put,     &command_stat,           &command_getfattr,
-	&command_encode,        &command_decode, &command_trace,
+	&command_helper_status, &command_top, &command_metrics, &command_reload, &command_restart_worker,
+	&command_call, &command_ls, &command_cat, &command_put, &command_stat, &command_getfattr,
+	&command_encode, &command_decode, &command_trace,
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
