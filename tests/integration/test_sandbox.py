@@ -228,6 +228,24 @@ def test_what_a_private_mount_hides_is_said(tmp_path):
                     client.lstat("//late/file")
 
 
+def test_export_that_the_host_unmounts_is_the_guests_until_the_helper_ends(shared_export):
+    """The host has to insist; and what takes its place is not theirs: docs/deployment.md."""
+    with tmpfs(shared_export):
+        (shared_export / "first").touch()
+        with Helper(shared_export) as helper, helper.connect() as client:
+            assert client.lstat("//first").size == 0
+            done = subprocess.run(["umount", shared_export], capture_output=True, text=True, check=False)
+            assert done.returncode != 0 and "busy" in done.stderr
+            subprocess.run(["umount", "--lazy", shared_export], check=True)
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", shared_export], check=True)
+            (shared_export / "second").touch()
+            assert client.lstat("//first").size == 0
+            with fails(errno.ENOENT):
+                client.lstat("//second")
+        with Helper(shared_export) as helper, helper.connect() as client:
+            assert client.lstat("//second").size == 0
+
+
 def test_nothing_that_the_worker_unmounts_goes_on_the_host(shared_export):
     def seen():
         lines = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
