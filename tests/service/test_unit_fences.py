@@ -13,7 +13,7 @@ import stat
 import subprocess
 
 import pytest
-from support import proc
+from support import control, proc
 from support.capabilities import assert_seven
 from support.examples import EXAMPLES, prepare
 from support.helper import OURS, Helper, wait_for
@@ -72,6 +72,16 @@ def test_worker_is_confined_as_ever_and_has_nothing_to_complain_of(helper):
     assert "sandbox: namespace" in log
     assert [line for line in log.splitlines() if "ermi" in line and "IPC namespace" not in line] == [], log
     assert "private" not in log
+
+
+@pytest.mark.parametrize("sandbox", ["namespace", "chroot"])
+def test_status_tells_the_sandbox(place, program, run_directory, sandbox):
+    """Although the monitor has no CAP_SYS_PTRACE here, to look at the worker's namespaces."""
+    arguments = ("--control", run_directory / "control", "--sandbox", sandbox)
+    with Helper(place, binary=program, args=arguments, env={"PYTHONDONTWRITEBYTECODE": "1"}):
+        seen = control.status(run_directory / "control")
+        assert seen["sandbox"] == sandbox
+        assert seen["worker"]["descriptors"] > 3 and seen["worker"]["pss_bytes"] > 0, seen["worker"]
 
 
 def test_every_operation_succeeds(place, helper, client):
