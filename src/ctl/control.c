@@ -2,6 +2,7 @@
 #include "ctl/control.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -82,12 +83,28 @@ int control_ask(const char *path, const char *command, char **answer)
 	return error;
 }
 
-char *control_fetch(const struct command_line *line, const char *path, const char *command)
+char *control_fetch(struct command_line *line, const char *command)
 {
+	const char *path = control_path(line, 0);
 	char *answer;
-	int error = control_ask(path, command, &answer);
+	int error;
 
+	line->status = COMMAND_USAGE;
+	if (!path)
+		return NULL;
+	error = control_ask(path, command, &answer);
 	if (error)
 		command_failed(line, "%s: %s", path, error == -EPROTO ? "the helper does not know this command" : strerror(-error));
+	line->status = error ? COMMAND_TRANSPORT : COMMAND_DONE;
 	return answer;
+}
+
+enum command_status control_print(struct command_line *line, const char *command)
+{
+	char *answer = control_fetch(line, command);
+
+	if (answer)
+		fputs(answer, stdout);
+	free(answer);
+	return line->status;
 }
