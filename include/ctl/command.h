@@ -41,8 +41,8 @@ struct command_line {
 #define COMMAND_OPTIONS     { "help", no_argument, NULL, 'h' }, { "json", no_argument, NULL, 'j' }
 #define COMMAND_OPTIONS_END { NULL, 0, NULL, 0 }
 
-#define COMMAND_OPTIONS_OVER 0  /* what is left in `words` are arguments */
-#define COMMAND_OPTIONS_STOP -1 /* return line->status */
+#define COMMAND_OPTIONS_OVER 0    /* what is left in `words` are arguments */
+#define COMMAND_OPTIONS_STOP (-1) /* return line->status */
 
 /*
  * The next option of the command's own, as getopt_long(3) returns it, its value in optarg; or one of the two above.

@@ -18,10 +18,16 @@ const char *control_path(const struct command_line *line, int argument);
  */
 int control_ask(const char *path, const char *command, char **answer);
 
-/* The same for a command of the program, which says what is wrong. The answer, or NULL. */
-char *control_fetch(const struct command_line *line, const char *path, const char *command);
+/*
+ * The same for a command of the program whose one argument may be the socket. The answer, which is the caller's to free;
+ * or NULL, after saying what is wrong, with line->status set.
+ */
+char *control_fetch(struct command_line *line, const char *command);
+
+/* Prints the answer as it is. */
+enum command_status control_print(struct command_line *line, const char *command);
 
 /* For a command that has the helper do something: prints the one line that it answers, as an error if it is one. */
-enum command_status control_order(const struct command_line *line, const char *path, const char *command);
+enum command_status control_order(struct command_line *line, const char *command);
 
 #endif

@@ -132,7 +132,9 @@ int contents_read(int fd, struct proxyfs_bytes *contents)
 			fwrite(piece, 1, (size_t)got, out);
 	if (got < 0)
 		error = -errno;
-	if (ferror(out) || fclose(out))
+	if (ferror(out))
+		error = -ENOMEM;
+	if (fclose(out))
 		error = -ENOMEM;
 	if (!error)
 		contents->data = data;

@@ -93,31 +93,53 @@ int control_ask(const char *path, const char *command, char **answer)
 	return error;
 }
 
-char *control_fetch(const struct command_line *line, const char *path, const char *command)
+char *control_fetch(struct command_line *line, const char *command)
 {
+	const char *path = control_path(line, 0);
 	char *answer;
-	int error = control_ask(path, command, &answer);
+	int error;
 
+	line->status = COMMAND_USAGE;
+	if (!path)
+		return NULL;
+	error = control_ask(path, command, &answer);
 	if (error)
 		command_failed(line, "%s: %s", path, error == -EPROTO ? "the helper does not know this command" : strerror(-error));
+	line->status = error ? COMMAND_TRANSPORT : COMMAND_DONE;
 	return answer;
 }
 
-enum command_status control_order(const struct command_line *line, const char *path, const char *command)
+enum command_status control_print(struct command_line *line, const char *command)
 {
-	enum command_status status = COMMAND_TRANSPORT;
-	char *answer;
-	int error = exchange(path, command, &answer);
+	char *answer = control_fetch(line, command);
 
+	if (answer)
+		fputs(answer, stdout);
+	free(answer);
+	return line->status;
+}
+
+enum command_status control_order(struct command_line *line, const char *command)
+{
+	const char *path = control_path(line, 0);
+	char *answer;
+	int error;
+
+	if (!path)
+		return COMMAND_USAGE;
+	line->status = COMMAND_TRANSPORT;
+	error = exchange(path, command, &answer);
 	if (!error)
 		answer[strcspn(answer, "\n")] = '\0';
-	if (error)
+	if (error) {
 		command_failed(line, "%s: %s", path, strerror(-error));
-	else if (!strncmp(answer, refusal, strlen(refusal))) {
+	} else if (!strncmp(answer, refusal, strlen(refusal))) {
 		command_failed(line, "%s", answer + strlen(refusal));
-		status = COMMAND_REFUSED;
-	} else
-		status = printf("%s\n", answer) < 0 ? COMMAND_TRANSPORT : COMMAND_DONE;
+		line->status = COMMAND_REFUSED;
+	} else {
+		puts(answer);
+		line->status = COMMAND_DONE;
+	}
 	free(answer);
-	return status;
+	return line->status;
 }

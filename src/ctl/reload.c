@@ -5,12 +5,8 @@
 static enum command_status run(struct command_line *line)
 {
 	static const struct option options[] = { COMMAND_OPTIONS, COMMAND_OPTIONS_END };
-	const char *path;
 
-	if (!command_arguments(line, options, 0, 1))
-		return line->status;
-	path = control_path(line, 0);
-	return path ? control_order(line, path, "reload") : COMMAND_USAGE;
+	return command_arguments(line, options, 0, 1) ? control_order(line, "reload") : line->status;
 }
 
 const struct command command_reload = {

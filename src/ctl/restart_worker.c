@@ -51,16 +51,12 @@ static enum command_status print(const struct command_line *line, char *text)
 static enum command_status run(struct command_line *line)
 {
 	static const struct option options[] = { COMMAND_OPTIONS, COMMAND_OPTIONS_END };
-	const char *path;
 	char *text;
 
 	if (!command_arguments(line, options, 0, 1))
 		return line->status;
-	path = control_path(line, 0);
-	if (!path)
-		return COMMAND_USAGE;
-	text = control_fetch(line, path, "restart-worker");
-	return text ? print(line, text) : COMMAND_TRANSPORT;
+	text = control_fetch(line, "restart-worker");
+	return text ? print(line, text) : line->status;
 }
 
 const struct command command_restart_worker = {

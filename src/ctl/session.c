@@ -66,19 +66,19 @@ static uint64_t now(void)
 
 /* What is printed */
 
-static void print_reply(const struct session *session, struct print_exchange *exchange, const struct half *half)
+static void print_reply(const struct session *session, struct print_exchange exchange, const struct half *half)
 {
-	struct proxyfs_request nothing = { .op = exchange->op };
-	const struct proxyfs_request *request = exchange->request ? exchange->request : &nothing;
+	struct proxyfs_request nothing = { .op = exchange.op };
+	const struct proxyfs_request *request = exchange.request ? exchange.request : &nothing;
 	struct proxyfs_reply reply;
 
 	if (half && !proxyfs_decode_reply(request, half->bytes, half->have, &reply))
-		exchange->reply = &reply;
+		exchange.reply = &reply;
 	else if (half)
-		exchange->fault = "a reply that makes no sense";
+		exchange.fault = "a reply that makes no sense";
 	if (half)
-		exchange->descriptor = half->descriptor;
-	print_exchange(stdout, session->json, exchange);
+		exchange.descriptor = half->descriptor;
+	print_exchange(stdout, session->json, &exchange);
 }
 
 /* A request with its reply, which is in `half`, or with the reason why there is none. */
@@ -90,7 +90,7 @@ static void print_pending(const struct session *session, const struct pending *p
 	struct print_exchange exchange = { .client = session->number, .op = pending->op, .timed = true, .fault = fault,
 		                           .request = error ? NULL : &request, .us = now() - pending->since };
 
-	print_reply(session, &exchange, half);
+	print_reply(session, exchange, half);
 }
 
 void session_print_pending(const struct session *session)

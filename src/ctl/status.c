@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/command.h"
@@ -24,11 +23,15 @@ static void print(const struct rows *rows)
 	}
 }
 
-static enum command_status print_table(const struct command_line *line, char *text)
+static enum command_status print_table(struct command_line *line)
 {
+	char *text = control_fetch(line, "rows");
 	struct rows rows;
-	int error = rows_parse(&rows, text);
+	int error;
 
+	if (!text)
+		return line->status;
+	error = rows_parse(&rows, text);
 	if (error)
 		command_failed(line, "%s", error == -EPROTO ? "the helper's answer is not whole" : strerror(-error));
 	else
@@ -40,22 +43,10 @@ static enum command_status print_table(const struct command_line *line, char *te
 static enum command_status run(struct command_line *line)
 {
 	static const struct option options[] = { COMMAND_OPTIONS, COMMAND_OPTIONS_END };
-	const char *path;
-	char *text;
 
 	if (!command_arguments(line, options, 0, 1))
 		return line->status;
-	path = control_path(line, 0);
-	if (!path)
-		return COMMAND_USAGE;
-	text = control_fetch(line, path, line->json ? "status" : "rows");
-	if (!text)
-		return COMMAND_TRANSPORT;
-	if (!line->json)
-		return print_table(line, text);
-	fputs(text, stdout);
-	free(text);
-	return COMMAND_DONE;
+	return line->json ? control_print(line, "status") : print_table(line);
 }
 
 const struct command command_helper_status = {

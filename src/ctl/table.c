@@ -25,7 +25,7 @@ static const char *long_time(uint64_t seconds, char text[static TABLE_CELL_SIZE]
 const char *table_time(uint64_t ns, char text[static TABLE_CELL_SIZE])
 {
 	if (ns == 0)
-		return strcpy(text, "-");
+		return memcpy(text, "-", sizeof "-");
 	if (ns < 1000)
 		snprintf(text, TABLE_CELL_SIZE, "%" PRIu64 " ns", ns);
 	else if (ns < 1000000)
@@ -45,7 +45,7 @@ const char *table_bytes(const char *number, char text[static TABLE_CELL_SIZE])
 	double bytes = (double)strtoll(number, &end, 10);
 
 	if (end == number || bytes < 0)
-		return strcpy(text, "?");
+		return memcpy(text, "?", sizeof "?");
 	return bytes < 1e6 ? scaled(bytes / 1e3, "kB", text) : scaled(bytes / 1e6, "MB", text);
 }
 

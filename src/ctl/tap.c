@@ -96,9 +96,8 @@ ssize_t tap_send(const struct tap *tap, const void *bytes, size_t size, const st
 		memset(&control, 0, sizeof control);
 		message.msg_control = &control;
 		message.msg_controllen = CMSG_SPACE(length);
-		*CMSG_FIRSTHDR(&message) = (struct cmsghdr){ .cmsg_len = CMSG_LEN(length), .cmsg_level = SOL_SOCKET,
-			                                     .cmsg_type = SCM_RIGHTS };
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), passed->fds, length);
+		control.align = (struct cmsghdr){ .cmsg_len = CMSG_LEN(length), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+		memcpy(CMSG_DATA(&control.align), passed->fds, length);
 	}
 	do
 		sent = sendmsg(tap->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -138,9 +138,10 @@ static void attend(struct member **members, struct member *member)
 {
 	if (member->session && session_pump(member->session))
 		return;
-	while (*members != member)
+	while (*members && *members != member)
 		members = &(*members)->next;
-	*members = member->next;
+	if (*members)
+		*members = member->next;
 	if (member->session)
 		session_destroy(member->session);
 	free(member);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define PATH_SIZE 48
 
@@ -133,11 +132,44 @@ bool process_is_over(pid_t pid, unsigned *hanging)
 	return !runs;
 }
 
+/* Calls `take` with the id of each of the process's mounts, as proc_pid_mountinfo(5) has them, until it returns true. */
+static bool any_mount(const char *process, bool (*take)(long id, long wanted), long wanted)
+{
+	char path[PATH_SIZE], *line = NULL;
+	size_t room = 0;
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/%s/mountinfo", process);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (!found && getline(&line, &room, file) > 0)
+		found = take(strtol(line, NULL, 10), wanted);
+	free(line);
+	fclose(file);
+	return found;
+}
+
+static bool is_wanted(long id, long wanted)
+{
+	return id == wanted;
+}
+
+static bool is_not_ours(long id, long wanted)
+{
+	(void)wanted;
+	return !any_mount("self", is_wanted, id);
+}
+
+/*
+ * By its mounts: no two have the same id. A service has not the capability to look at the namespace itself,
+ * /proc/PID/ns/mnt: namespaces(7).
+ */
 bool process_is_in_other_namespace(pid_t pid)
 {
-	struct stat ours, its;
-	char path[PATH_SIZE];
+	char process[PATH_SIZE / 2];
 
-	snprintf(path, sizeof path, "/proc/%d/ns/mnt", (int)pid);
-	return !stat("/proc/self/ns/mnt", &ours) && !stat(path, &its) && ours.st_ino != its.st_ino;
+	snprintf(process, sizeof process, "%d", (int)pid);
+	return any_mount(process, is_not_ours, 0);
 }

@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 from support.helper import OURS
+from support.units import SERVICE, SOCKET
+from support.units import parse as parse_unit
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SECURITY = (ROOT / "SECURITY.md").read_text()
@@ -71,11 +73,14 @@ def test_profile_parses():
     assert done.returncode == 0 and "error" not in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("export", ["/srv/share/{,**}", "/**"])
-def test_profile_parses_with_what_it_says_is_to_be_added(export, tmp_path):
+TO_ADD = re.findall(r"^#   (/\S+ [rwlk]+,)$", PROFILE.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("rule", TO_ADD)
+def test_profile_parses_with_what_it_says_is_to_be_added(rule, tmp_path):
     """Each rule that its head proposes, in the place of the file that would hold it."""
-    rule = f"  {export} rwlk,\n"
-    assert f"#   {export} rwlk,\n" in PROFILE.read_text()
+    assert len(TO_ADD) >= 5
+    rule = f"  {rule}\n"
     completed = tmp_path / "profile"
     completed.write_text(PROFILE.read_text().replace("  include if exists <local/virtfs-proxy-helper>\n", rule))
     assert rule in completed.read_text()
@@ -88,3 +93,50 @@ def test_profile_allows_every_capability_that_the_worker_keeps():
     assert len(kept) >= 7
     allowed = set(re.findall(r"\w+", " ".join(re.findall(r"^  capability (.*),", PROFILE.read_text(), re.MULTILINE))))
     assert kept <= allowed
+
+
+def pattern(glob):
+    """A name in a rule, apparmor.d(5), as a regular expression."""
+    translated = {"**": ".*", "*": "[^/]*", "{": "(?:", "}": ")", ",": "|", "@{PROC}": "/proc", "@{pid}": r"\d+", "@{pids}": r"\d+"}
+    parts = re.split(r"(@\{\w+\}|\*\*|[*{},])", glob)
+    return "".join(translated.get(part, re.escape(part)) for part in parts)
+
+
+FILE_RULES = re.findall(r"^  (\S*/\S*) ([rwklmix]+),$", PROFILE.read_text(), re.MULTILINE)
+
+
+def names_of_the_service():
+    """What contrib/systemd has the helper listen on, for an instance."""
+    listen = parse_unit(SOCKET)["Socket"]["ListenStream"]
+    control = re.findall(r"--control (\S+)", " ".join(parse_unit(SERVICE)["Service"]["ExecStart"]))
+    return [name.replace("%i", "share") for name in listen + control]
+
+
+# What strace(1) shows of a helper with all of its options, but for the C library's and the export's.
+NEEDED = [
+    *((name, "rw") for name in names_of_the_service()),
+    *((f"/run/{place}/", "rk") for place in ("virtfs", "virtfs-proxy")),
+    ("/run/virtfs/.share.sock.11e2d35255865dde/", "rw"),
+    ("/run/virtfs/.share.sock.11e2d35255865dde/socket", "rw"),
+    ("/run/virtfs/share.control", "rw"),
+    ("/run/virtfs/.share.pid.7aee29f465e2ce0a", "wk"),
+    ("/run/virtfs/share.pid", "rwk"),
+    ("/run/systemd/notify", "w"),
+    ("/etc/xattr.conf", "r"),
+    ("/proc/77/comm", "r"),
+    ("/proc/77/fd/", "r"),
+    ("/proc/77/mountinfo", "r"),
+    ("/proc/77/smaps_rollup", "r"),
+]
+
+
+@pytest.mark.parametrize(("name", "access"), NEEDED)
+def test_profile_allows_what_the_helper_touches(name, access):
+    allowed = set().union(*(modes for glob, modes in FILE_RULES if re.fullmatch(pattern(glob), name)))
+    assert set(access) <= allowed, f"{name} {access}: {''.join(sorted(allowed))}"
+
+
+def test_profile_does_not_allow_everything():
+    """Or the test above could not fail."""
+    for name in ("/etc/shadow", "/run/other/share.sock", "/run/virtfsx/s", "/proc/77/mem"):
+        assert not any(re.fullmatch(pattern(glob), name) for glob, _ in FILE_RULES), name

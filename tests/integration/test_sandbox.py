@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The two sandboxes: what a client can reach from a descriptor that it was given, and which one there is."""
 
+import contextlib
 import errno
 import os
 import pathlib
@@ -9,7 +10,7 @@ import subprocess
 
 import pytest
 from support import proc
-from support.expect import fails
+from support.expect import fails, not_opened
 from support.helper import Helper, wait_for
 from support.launch import launcher, run
 from support.mounts import shared_tmpfs, tmpfs
@@ -149,6 +150,72 @@ def test_what_the_host_mounts_later_appears(shared_export):
             client.lstat("//late/file")
 
 
+@contextlib.contextmanager
+def bound(source, target):
+    """`source` at `target` as well, as long as the block lasts."""
+    subprocess.run(["mount", "--bind", source, target], check=True)
+    try:
+        yield target
+    finally:
+        subprocess.run(["umount", target], check=True)
+
+
+NODES = {"character": stat.S_IFCHR | 0o666, "block": stat.S_IFBLK | 0o666}
+HARMLESS = {"character": os.makedev(1, 3), "block": os.makedev(7, 0)}  # null, loop0
+
+# What would open the node, or change what is behind it.
+OPENERS = {
+    "OPEN to read": lambda client, path: client.open(path, os.O_RDONLY),
+    "OPEN to write": lambda client, path: client.open(path, os.O_WRONLY),
+    "OPEN of both": lambda client, path: client.open(path, os.O_RDWR | os.O_TRUNC),
+    "OPEN without waiting": lambda client, path: client.open(path, os.O_RDONLY | os.O_NONBLOCK),
+    "OPEN of a directory": lambda client, path: client.open(path, os.O_RDONLY | os.O_DIRECTORY),
+    "CREATE": lambda client, path: client.create(path),
+    "TRUNCATE": lambda client, path: client.truncate(path, 0),
+    "GETVERSION": lambda client, path: client.getversion(path),
+}
+REFUSED = (errno.ENXIO, errno.ENOTDIR, errno.EINVAL)
+
+
+@pytest.mark.parametrize("sandbox", ["namespace", "chroot"])
+@pytest.mark.parametrize("kind", NODES)
+@pytest.mark.parametrize("way", ["mounted", "bound"])
+def test_device_nodes_of_later_mounts_are_refused(shared_export, tmp_path, sandbox, kind, way):
+    """Neither the sandbox's nodev nor the host's is on a mount that comes later: it is the helper that refuses."""
+    (tmp_path / "elsewhere").mkdir()
+    with Helper(shared_export, args=(f"--sandbox={sandbox}",)) as helper, helper.connect() as client:
+        with contextlib.ExitStack() as stack:
+            place = stack.enter_context(tmpfs(shared_export / "late" if way == "mounted" else tmp_path / "elsewhere"))
+            os.mknod(place / "node", NODES[kind], HARMLESS[kind])
+            if way == "bound":
+                stack.enter_context(bound(place, shared_export / "late"))
+            assert client.lstat("//late/node").rdev == HARMLESS[kind], "it is seen"
+            with not_opened(place / "node"):
+                for how, attempt in OPENERS.items():
+                    with fails(*REFUSED):
+                        attempt(client, "//late/node")
+                        pytest.fail(how)
+
+
+@pytest.mark.parametrize("helper_arguments", [("--no-setid", "--no-devices")])
+def test_policy_holds_in_later_mounts(shared_export, helper_arguments):
+    """A set-user-ID file of the host's that comes with one is a file like others; no guest can make one there."""
+    with Helper(shared_export, args=helper_arguments) as helper, helper.connect() as client:
+        with tmpfs(shared_export / "late"):
+            program = shared_export / "late/program"
+            program.write_text("#!/bin/sh\n")
+            program.chmod(0o4755)
+            assert client.lstat("//late/program").mode == stat.S_IFREG | 0o4755
+            os.close(client.open("//late/program"))
+            with fails(errno.EPERM):
+                client.chmod("//late/program", 0o4711)
+            with fails(errno.EPERM):
+                client.create("//late/other", mode=0o4755)
+            with fails(errno.EPERM):
+                client.mknod("//late/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+            assert sorted(os.listdir(shared_export / "late")) == ["program"]
+
+
 def test_what_a_private_mount_hides_is_said(tmp_path):
     with tmpfs(tmp_path):
         subprocess.run(["mount", "--make-private", tmp_path], check=True)
@@ -159,6 +226,24 @@ def test_what_a_private_mount_hides_is_said(tmp_path):
                 (tmp_path / "export/late/file").touch()
                 with fails(errno.ENOENT):
                     client.lstat("//late/file")
+
+
+def test_export_that_the_host_unmounts_is_the_guests_until_the_helper_ends(shared_export):
+    """The host has to insist; and what takes its place is not theirs: docs/deployment.md."""
+    with tmpfs(shared_export):
+        (shared_export / "first").touch()
+        with Helper(shared_export) as helper, helper.connect() as client:
+            assert client.lstat("//first").size == 0
+            done = subprocess.run(["umount", shared_export], capture_output=True, text=True, check=False)
+            assert done.returncode != 0 and "busy" in done.stderr
+            subprocess.run(["umount", "--lazy", shared_export], check=True)
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", shared_export], check=True)
+            (shared_export / "second").touch()
+            assert client.lstat("//first").size == 0
+            with fails(errno.ENOENT):
+                client.lstat("//second")
+        with Helper(shared_export) as helper, helper.connect() as client:
+            assert client.lstat("//second").size == 0
 
 
 def test_nothing_that_the_worker_unmounts_goes_on_the_host(shared_export):

@@ -14,6 +14,7 @@ import signal
 import subprocess
 
 import pytest
+from support import control
 from support.expect import fails
 from support.helper import ROOT, wait_for
 from support.overlay import overlay
@@ -121,7 +122,7 @@ def instance(machine, name):
     (settings,), (command,) = unit["EnvironmentFile"], unit["ExecStart"]
     path = listen.replace("%i", name)
     (machine.root / path[1:]).parent.mkdir()
-    script = f'. {settings.replace("%i", name)}; exec systemd-socket-activate --listen={path} {command}'
+    script = f'. {settings.replace("%i", name)}; exec systemd-socket-activate --listen={path} {command.replace("%i", name)}'
     with subprocess.Popen(machine.command("sh", "-c", script), stderr=subprocess.PIPE) as process:
         try:
             wait_for((machine.root / path[1:]).exists, what="the socket")
@@ -130,12 +131,15 @@ def instance(machine, name):
             process.send_signal(signal.SIGTERM)
             assert process.wait(15) == 0, process.stderr.read().decode()
     (machine.root / path[1:]).unlink()
-    (machine.root / path[1:]).parent.rmdir()
+    (machine.root / path[1:]).parent.rmdir()  # with the helper goes its control socket
+
+
+README = (ROOT / "README.md").read_text()
 
 
 def readme_commands():
     """README.md's way to a service, after the installation."""
-    text = (ROOT / "README.md").read_text().split("### As a service")[1]
+    text = README.split("### As a service")[1]
     first, *rest = re.search(r"```sh\n(.*?)```", text, re.DOTALL)[1].splitlines(keepends=True)
     assert first.startswith(f"apt install ./{NAME}_*.deb")
     return "".join(rest)
@@ -154,6 +158,29 @@ def test_readme_leads_to_a_service_that_starts_at_boot(installed):
     (installed.root / "srv/share/file").write_text("content")
     with instance(installed, "share") as name, Client.connect(name) as client:
         assert client.lstat("//file").size == len("content")
+        (asked,) = re.findall(r"`(virtfs-proxyctl status /run/virtfs-proxy/share.control)`", README)
+        assert "/srv/share" in installed.run(*asked.split())
+        assert control.status(name.with_suffix(".control"))["clients"][0]["requests"] >= 1
+
+
+def test_several_exports_as_docs_deployment_has_them(installed):
+    """After README.md's, on the same machine."""
+    text = (ROOT / "docs/deployment.md").read_text().split("### With systemd")[1]
+    commands = re.search(r"```sh\n(.*?)```", text, re.DOTALL)[1]
+    installed.run("sh", "-ec", commands.replace(" --now ", " "))
+    for name in ("home", "media"):
+        assert f"/etc/systemd/system/sockets.target.wants/virtfs-proxy@{name}.socket" in installed.changes()
+        shown = installed.run("systemd-analyze", "verify", f"virtfs-proxy@{name}.socket")
+        assert "virtfs-proxy" not in shown
+        (installed.root / "srv" / name).mkdir()
+        with instance(installed, name) as path, Client.connect(path) as client:
+            if name == "home":
+                client.mkdir("//directory")
+            else:
+                with fails(errno.EROFS):
+                    client.mkdir("//directory")
+    drop_in = installed.root / "etc/systemd/system/virtfs-proxy@.socket.d/user.conf"
+    assert parse(drop_in)["Socket"]["SocketUser"] == ["qemu"]
 
 
 def test_options_of_an_instance_are_the_helpers(installed):

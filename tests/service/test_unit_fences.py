@@ -15,7 +15,7 @@ import stat
 import subprocess
 
 import pytest
-from support import proc
+from support import control, proc
 from support.capabilities import assert_seven
 from support.examples import EXAMPLES, prepare
 from support.expect import fails
@@ -93,6 +93,16 @@ def test_worker_that_is_killed_while_a_thread_hangs_is_replaced(place, program, 
                 other.lstat("/")
                 assert proc.state(old) == "Z"
             wait_for(lambda: helper.children() not in ([], [old]) and old not in helper.children(), what="its end")
+
+
+@pytest.mark.parametrize("sandbox", ["namespace", "chroot"])
+def test_status_tells_the_sandbox(place, program, run_directory, sandbox):
+    """Although the monitor has no CAP_SYS_PTRACE here, to look at the worker's namespaces."""
+    arguments = ("--control", run_directory / "control", "--sandbox", sandbox)
+    with Helper(place, binary=program, args=arguments, env={"PYTHONDONTWRITEBYTECODE": "1"}):
+        seen = control.status(run_directory / "control")
+        assert seen["sandbox"] == sandbox
+        assert seen["worker"]["descriptors"] > 3 and seen["worker"]["pss_bytes"] > 0, seen["worker"]
 
 
 def test_every_operation_succeeds(place, helper, client):

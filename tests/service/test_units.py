@@ -59,7 +59,7 @@ def test_command_is_one_that_the_helper_takes(export):
     program, *arguments = command.split()
     assert program == "virtfs-proxy-helper"
     assert arguments[-1] == "$OPTIONS"
-    given = [argument.replace("${EXPORT}", str(export)) for argument in arguments[:-1]]
+    given = [argument.replace("${EXPORT}", str(export)).replace("%i", "share") for argument in arguments[:-1]]
     done = run(*given, "--readonly", "--no-setid")
     assert (done.returncode, "--socket" in done.stderr) == (2, True), "nothing is missing but the socket"
 
