@@ -48,8 +48,8 @@ struct control {
 	void *context;
 };
 
-/* Makes the socket `path`, mode 0600, for our own user, but not yet its name. 0 or -errno after logging. */
-int control_open(struct control *control, const char *path, int *fd);
+/* Opens the directory of the socket `path`, which is for our own user, mode 0600. 0 or -errno after logging. */
+int control_open(struct control *control, const char *path);
 
 /* Answers on the socket, from the event loop, with the help of `host`. The descriptor is taken over. 0 or -errno after logging. */
 int control_start(struct control *control, struct event_base *base, int fd, const struct control_host *host,

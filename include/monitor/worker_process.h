@@ -83,4 +83,7 @@ bool worker_process_kill(struct worker_process *worker, unsigned *hanging);
  */
 void worker_process_finish(struct worker_process *worker, bool expected);
 
+/* The same for one that is on its way out by itself, and is not waited for at all. */
+void worker_process_dismiss(struct worker_process *worker);
+
 #endif

@@ -169,13 +169,13 @@ static void on_resume(evutil_socket_t fd, short what, void *argument)
 		event_add(control->accept, NULL);
 }
 
-int control_open(struct control *control, const char *path, int *fd)
+int control_open(struct control *control, const char *path)
 {
 	int error = socket_name_open(&control->name, path, (uid_t)-1, (gid_t)-1);
 
 	control->named = true;
 	control->name.mode = CONTROL_MODE;
-	return error ? error : socket_name_bind(&control->name, fd);
+	return error;
 }
 
 int control_start(struct control *control, struct event_base *base, int fd, const struct control_host *host,

@@ -58,24 +58,29 @@ static void pass_client(struct parcel *parcel, struct custody *custody, uint32_t
 	PARCEL_PASS(parcel, custody->clients[index]);
 }
 
-/* The next slot from `index` on that somebody has, or their number. */
+#define NO_SLOT UINT32_MAX
+
+/* The next slot from `index` on that somebody has. */
 static uint32_t next_client(const struct custody *custody, uint32_t index)
 {
 	while (index < custody->scoreboard.count && custody->copies[index] < 0)
 		index++;
-	return index;
+	return index < custody->scoreboard.count ? index : NO_SLOT;
 }
 
+/* The slots in use, each with its number before it. */
 static void pass_clients(struct parcel *parcel, struct custody *custody)
 {
-	const uint32_t end = custody->scoreboard.count;
-
 	for (uint32_t index = 0;; index++) {
 		if (parcel->writing)
 			index = next_client(custody, index);
 		PARCEL_PASS(parcel, index);
-		if (parcel->error || index >= end)
+		if (parcel->error || index == NO_SLOT)
 			return;
+		if (index >= custody->scoreboard.count) {
+			parcel->error = -EPROTO;
+			return;
+		}
 		pass_client(parcel, custody, index);
 		if (!parcel->writing)
 			custody->count++;

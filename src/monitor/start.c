@@ -93,13 +93,28 @@ static int take_inherited(struct monitor *monitor)
 	return monitor->single ? check_single(monitor) : 0;
 }
 
-static int make_named(struct monitor *monitor)
+/* The directories first: a relative name means something else once a socket is made, which changes ours. */
+static int find_named(struct monitor *monitor)
 {
 	const struct options *options = monitor->options;
-	int error = socket_name_open(&monitor->name, options->socket, options->uid, options->gid);
+	int error = 0;
 
-	monitor->named = true;
-	return error ? error : socket_name_bind(&monitor->name, &monitor->bound_fd);
+	if (options->socket) {
+		error = socket_name_open(&monitor->name, options->socket, options->uid, options->gid);
+		monitor->named = true;
+	}
+	return !error && options->control ? control_open(&monitor->control, options->control) : error;
+}
+
+static int make_named(struct monitor *monitor)
+{
+	int error = 0;
+
+	if (monitor->options->socket)
+		error = socket_name_bind(&monitor->name, &monitor->bound_fd);
+	if (!error && monitor->options->control)
+		error = socket_name_bind(&monitor->control.name, &monitor->control_fd);
+	return error;
 }
 
 /* Before the directory changes, to which relative names belong. */
@@ -107,14 +122,13 @@ static int open_all(struct monitor *monitor)
 {
 	int error = monitor_provide(monitor);
 
-	/* Before the socket, whose making changes what a relative name means. */
 	if (!error && monitor->options->pid_file)
 		error = pid_file_open(&monitor->pid_file, monitor->options->pid_file);
 	if (!error)
-		error = monitor->options->socket ? make_named(monitor) : take_inherited(monitor);
-	if (!error && monitor->options->control)
-		error = control_open(&monitor->control, monitor->options->control, &monitor->control_fd);
-	return error;
+		error = find_named(monitor);
+	if (!error && !monitor->options->socket)
+		error = take_inherited(monitor);
+	return error ? error : make_named(monitor);
 }
 
 static int prepare(struct monitor *monitor)

@@ -348,7 +348,18 @@ static void free_event(struct event *event)
 		event_free(event);
 }
 
-void worker_process_finish(struct worker_process *worker, bool expected)
+/* Its last lines, and all that is ours. */
+static void let_go(struct worker_process *worker)
+{
+	free_event(worker->dying);
+	free_event(worker->log_event);
+	while (worker->log_fd >= 0 && read_log(worker) > 0)
+		;
+	descriptor_close(&worker->log_fd);
+	clear(worker);
+}
+
+static void hang_up(struct worker_process *worker)
 {
 	free_event(worker->channel_event);
 	free_event(worker->room_event);
@@ -357,13 +368,19 @@ void worker_process_finish(struct worker_process *worker, bool expected)
 		channel_send(worker->channel, &(struct channel_message){ .type = CHANNEL_STOP }, -1);
 	descriptor_close(&worker->channel);
 	descriptor_close(&worker->life_fd);
+}
+
+void worker_process_finish(struct worker_process *worker, bool expected)
+{
+	hang_up(worker);
 	if (worker->pid > 0)
 		reap(worker, expected);
+	let_go(worker);
+}
 
-	free_event(worker->dying);
-	free_event(worker->log_event);
-	while (worker->log_fd >= 0 && read_log(worker) > 0)
-		;
-	descriptor_close(&worker->log_fd);
-	clear(worker);
+void worker_process_dismiss(struct worker_process *worker)
+{
+	hang_up(worker);
+	remains_keep(worker->remains, event_get_base(worker->dying), worker->pid, pidfd_open(worker->pid, 0));
+	let_go(worker);
 }

@@ -63,6 +63,19 @@ static void dismiss(struct workforce *workforce, struct worker_process *worker)
 		worker_process_stop(worker);
 }
 
+/*
+ * Before it is sent, because the worker may have it at once: what the last one released is released no more. Otherwise a
+ * worker that is retired before it has looked would seem to have released it, too.
+ */
+static int give(struct worker_process *worker, struct custody *custody, uint32_t index)
+{
+	struct slot *slot = &custody->scoreboard.slots[index];
+
+	if (slot_phase(slot) == SLOT_RELEASED)
+		slot_set_phase(slot, SLOT_IDLE);
+	return worker_process_give(worker, index, custody->copies[index]);
+}
+
 void workforce_hand_over(struct workforce *workforce)
 {
 	struct custody *custody = workforce->custody;
@@ -76,7 +89,7 @@ void workforce_hand_over(struct workforce *workforce)
 		/* There is room for more clients since a reload whose worker is on its way. */
 		if ((uint32_t)slot >= worker->slots)
 			return;
-		error = worker_process_give(worker, (uint32_t)slot, custody->copies[slot]);
+		error = give(worker, custody, (uint32_t)slot);
 		/* Full, or its end is closed: that is noticed next, and another worker gets what this one did not. */
 		if (error == -EAGAIN || error == -EPIPE || error == -ECONNRESET)
 			return;
@@ -310,14 +323,17 @@ static void on_replace(evutil_socket_t fd, short what, void *argument)
 static void part_from(struct workforce *workforce, struct worker_process *worker)
 {
 	const uint32_t number = worker->number;
-	const bool expected = workforce->stopping ||
-	                      (worker->retired && custody_held_by(workforce->custody, number) == 0);
+	const bool is_done = worker->retired && custody_held_by(workforce->custody, number) == 0;
 
 	if (worker == workforce->serving)
 		workforce->serving = NULL;
 	if (worker == workforce->successor)
 		workforce->successor = NULL;
-	worker_process_finish(worker, expected);
+	/* One that has left with nothing in hand may take its time, for which nobody waits. */
+	if (is_done && !workforce->stopping)
+		worker_process_dismiss(worker);
+	else
+		worker_process_finish(worker, workforce->stopping || is_done);
 	custody_take_back(workforce->custody, number);
 	workforce->events->lost(workforce->context);
 	reap(workforce);

@@ -185,7 +185,7 @@ def test_several_exports_as_docs_deployment_has_them(installed):
 
 def test_options_of_an_instance_are_the_helpers(installed):
     (installed.root / "srv/other").mkdir()
-    (installed.root / "etc/virtfs-proxy/other.conf").write_text('EXPORT=/srv/other\nOPTIONS="--no-setid --readonly"\n')
+    (installed.root / "etc/virtfs-proxy/other.conf").write_text("path /srv/other\nno-setid\nreadonly\n")
     with instance(installed, "other") as name, Client.connect(name) as client, fails(errno.EROFS):
         client.mkdir("//directory")
 
@@ -198,7 +198,7 @@ def test_upgrade_and_reinstallation_change_nothing(installed, package):
 
 def set_up_instance(machine):
     """As its administrator does."""
-    (machine.root / "etc/virtfs-proxy/share.conf").write_text("EXPORT=/srv/share\n")
+    (machine.root / "etc/virtfs-proxy/share.conf").write_text("path /srv/share\n")
     wants = machine.root / "etc/systemd/system/sockets.target.wants"
     wants.mkdir(parents=True, exist_ok=True)
     (wants / "virtfs-proxy@share.socket").symlink_to(f"{UNITS}/{SOCKET.name}")

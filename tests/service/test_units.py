@@ -54,13 +54,13 @@ def test_what_is_exposed_has_its_reason_beside_it(instance):
         assert f"{setting}=" in text, setting
 
 
-def test_command_is_one_that_the_helper_takes(export):
+def test_command_is_one_that_the_helper_takes(export, tmp_path):
     (command,) = parse(SERVICE)["Service"]["ExecStart"]
     program, *arguments = command.split()
     assert program == "virtfs-proxy-helper"
-    assert arguments[-1] == "$OPTIONS"
-    given = [argument.replace("${EXPORT}", str(export)).replace("%i", "share") for argument in arguments[:-1]]
-    done = run(*given, "--readonly", "--no-setid")
+    (tmp_path / "share.conf").write_text(f"path {export}\nreadonly\nno-setid\n")
+    given = [argument.replace("/etc/virtfs-proxy/%i", str(tmp_path / "share")).replace("%i", "share") for argument in arguments]
+    done = run(*given)
     assert (done.returncode, "--socket" in done.stderr) == (2, True), "nothing is missing but the socket"
 
 
@@ -76,6 +76,8 @@ def test_service_and_socket_belong_together():
     assert SERVICE.stem == SOCKET.stem, "which is how systemd finds the one for the other"
 
 
-def test_reload_is_not_promised():
-    """SIGHUP ends the helper."""
-    assert "ExecReload" not in parse(SERVICE)["Service"]
+def test_reload_asks_on_the_socket_that_the_helper_has(export):
+    service = parse(SERVICE)["Service"]
+    (start,), (reload,) = service["ExecStart"], service["ExecReload"]
+    assert reload.split()[:2] == ["virtfs-proxyctl", "reload"]
+    assert f"--control {reload.split()[2]}" in start
