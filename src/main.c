@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "common/fault.h"
 #include "monitor/monitor.h"
 #include "options.h"
 
@@ -8,6 +9,9 @@ int main(int count, char **arguments)
 {
 	struct options options;
 
+#ifdef FAULT_POINTS
+	fault_begin(count, arguments);
+#endif
 	switch (options_parse(count, arguments, &options)) {
 	case OPTIONS_RUN:
 		return monitor_main(&options);

@@ -152,7 +152,9 @@ def test_neither_silent_clients_nor_those_that_are_known_to_be_stuck_cost_a_wake
             client.lstat("/")
         if state == "stuck":
             stack.enter_context(frozen(disk))
+            clients[0].send(Op.LSTAT, path="/")  # what is left of it cannot be tidied away
             start_to_hang(helper, clients[0])
+            clients[0].recv_data()
             wait_for(lambda: "in the file system" in helper.log(), what="the warning")
         time.sleep(1.5 * LONGER)
         before = wake_ups(helper.pid, worker_of(helper))
