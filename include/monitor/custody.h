@@ -6,6 +6,7 @@
 #ifndef MONITOR_CUSTODY_H
 #define MONITOR_CUSTODY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/ration.h"
@@ -31,6 +32,7 @@ struct custody {
 	struct ration lines;             /* of the log, about them */
 	uint64_t admitted;               /* that there ever were */
 	uint32_t count;                  /* slots in use */
+	bool held_elsewhere; /* a worker that cannot end may have any socket open: its clients do not notice a close */
 	uint64_t reaped_requests; /* of connections that are over */
 };
 

@@ -22,6 +22,7 @@ int custody_create(struct custody *custody, uint32_t most)
 	custody->count = 0;
 	custody->lines = (struct ration){ .burst = LINES_AT_ONCE, .interval = LINES_INTERVAL };
 	custody->reaped_requests = 0;
+	custody->held_elsewhere = false;
 	custody->copies = malloc(most * sizeof *custody->copies);
 	custody->handed = calloc(most, sizeof *custody->handed);
 	custody->clients = calloc(most, sizeof *custody->clients);
@@ -101,6 +102,17 @@ void custody_take_back(struct custody *custody)
 	memset(custody->handed, 0, custody->scoreboard.count * sizeof *custody->handed);
 }
 
+/*
+ * Where another process holds the socket, the client could send a request that nobody answers: that fails, instead. What
+ * it may receive is left alone: an end of file would be success to an OPEN.
+ */
+static void close_copy(struct custody *custody, uint32_t index)
+{
+	if (custody->held_elsewhere && custody->copies[index] >= 0)
+		shutdown(custody->copies[index], SHUT_RD);
+	descriptor_close(&custody->copies[index]);
+}
+
 /* Logs that a client is gone, and keeps what it asked for. */
 static void close_account(struct custody *custody, uint32_t index)
 {
@@ -126,7 +138,7 @@ uint32_t custody_reap(struct custody *custody)
 			continue;
 		close_account(custody, i);
 		custody->reaped_requests += slot_load(slot->requests);
-		descriptor_close(&custody->copies[i]);
+		close_copy(custody, i);
 		slot_set_phase(slot, SLOT_FREE);
 		custody->count--;
 		reaped++;
@@ -147,7 +159,7 @@ uint64_t custody_requests(const struct custody *custody)
 void custody_destroy(struct custody *custody)
 {
 	for (uint32_t i = 0; custody->copies && i < custody->scoreboard.count; i++)
-		descriptor_close(&custody->copies[i]);
+		close_copy(custody, i);
 	free(custody->copies);
 	free(custody->handed);
 	free(custody->clients);

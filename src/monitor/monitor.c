@@ -338,6 +338,7 @@ static void part_from_worker(struct monitor *monitor)
 {
 	worker_process_finish(&monitor->worker, monitor->stopping);
 	stuck_forget(&monitor->stuck);
+	monitor->custody.held_elsewhere |= monitor->worker.remains.first != NULL;
 	custody_take_back(&monitor->custody);
 	on_closed(monitor);
 }

@@ -280,6 +280,26 @@ def test_worker_that_is_killed_while_a_thread_hangs_is_replaced(disk, helper):
         assert helper.log().count("starting another worker") == 2
 
 
+def test_end_is_noticed_although_sockets_are_held_by_what_is_left(disk, export, socket_path):
+    """A request that nobody will answer must fail when it is sent."""
+    with contextlib.ExitStack() as stack:
+        helper = stack.enter_context(Helper(export, args=("--control", str(socket_path))))
+        stuck, other, offender = (stack.enter_context(helper.connect()) for _ in range(3))
+        other.lstat("/")
+        with frozen(disk):
+            start_to_hang(helper, stuck)
+            restart(socket_path)
+            with fails(errno.EIO):
+                stuck.recv_status()
+            offender.send_raw(b"\xff" * 8)
+            wait_for(lambda: "its connection is cut" in helper.log(), what="the offender's end")
+            wait_for(lambda: len(control.status(socket_path)["clients"]) == 2, what="the offender's end")
+            assert helper.stop() == 0
+            for client in (stuck, other, offender):
+                with pytest.raises((BrokenPipeError, ConnectionResetError)):
+                    client.lstat("/")
+
+
 def test_stop_does_not_wait_for_what_is_left(disk, export, socket_path):
     with Helper(export, args=("--control", str(socket_path))) as helper, helper.connect() as client, frozen(disk):
         start_to_hang(helper, client)

@@ -83,6 +83,7 @@ class Stage:
         for client in self.clients:
             client.lstat("/")
         self.descriptors = self.count_descriptors()
+        self.cuts = 0  # that the log has told of
 
     def count_descriptors(self):
         """Of the monitor, the worker and ourselves."""
@@ -197,6 +198,9 @@ def perform(stage, run, name):
     assert outcomes == expected, run
     if outcomes == ["cut"]:
         stage.replace()
+        cuts = stage.helper.log().count("the worker died in the middle of its message or reply; its connection is cut")
+        assert cuts == stage.helper.log().count("its connection is cut") > stage.cuts
+        stage.cuts = cuts
     for client in stage.clients:
         assert client.lstat("//file").size == 7
     look_at_tree(stage, run, name, outcomes[0])
