@@ -74,7 +74,7 @@ def wake_ups(*pids):
     return {
         (pid, task): proc.status(pid, task)["voluntary_ctxt_switches"]
         for pid in pids
-        for task in os.listdir(f"/proc/{pid}/task")
+        for task in proc.threads(pid).values()
     }
 
 
