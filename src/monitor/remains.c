@@ -15,13 +15,17 @@ struct remain {
 	int pidfd;
 };
 
-static void forget(struct remain *remain)
+static void unlink_from_list(struct remain *remain)
 {
 	struct remain **link = &remain->list->first;
 
 	while (*link != remain)
 		link = &(*link)->next;
 	*link = remain->next;
+}
+
+static void discard(struct remain *remain)
+{
 	event_free(remain->event);
 	close(remain->pidfd);
 	free(remain);
@@ -36,7 +40,8 @@ static void on_end(evutil_socket_t fd, short what, void *argument)
 	if (waitpid(remain->pid, NULL, WNOHANG) == 0)
 		return;
 	log_info("the earlier worker, pid %d, which hung in the file system, has ended", (int)remain->pid);
-	forget(remain);
+	unlink_from_list(remain);
+	discard(remain);
 }
 
 void remains_keep(struct remains *remains, struct event_base *base, pid_t pid, int pidfd)
@@ -57,6 +62,11 @@ void remains_keep(struct remains *remains, struct event_base *base, pid_t pid, i
 
 void remains_finish(struct remains *remains)
 {
-	while (remains->first)
-		forget(remains->first);
+	struct remain *next;
+
+	for (struct remain *remain = remains->first; remain; remain = next) {
+		next = remain->next;
+		discard(remain);
+	}
+	remains->first = NULL;
 }

@@ -105,7 +105,7 @@ static bool is_over(const struct worker_process *worker, unsigned *hanging)
 /* What keeps it may be short, or for ever. */
 static void look_again(struct worker_process *worker)
 {
-	struct timeval soon = { .tv_usec = LOOK_MS * 1000 }, later = { .tv_sec = 1 };
+	struct timeval soon = { .tv_usec = LOOK_MS * 1000L }, later = { .tv_sec = 1 };
 
 	evtimer_add(worker->dying, worker->looks++ < LOOKS ? &soon : &later);
 }

@@ -6,6 +6,7 @@ sockets closed, before the thread returns.
 """
 
 import contextlib
+import ctypes
 import errno
 import json
 import os
@@ -23,6 +24,8 @@ from support.wire import Op
 
 LONGER = 1.0  # s, than --stuck-after here
 STUCK = ("--stuck-after", "1")
+
+PTRACE_CONT, PTRACE_SEIZE, PTRACE_O_TRACEEXIT, WALL = 7, 0x4206, 0x40, 0x40000000
 
 
 @pytest.fixture
@@ -67,6 +70,21 @@ def restart(socket_path):
     done = control.run("--json", "restart-worker", socket_path)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+@contextlib.contextmanager
+def kept_from_dying(task):
+    """A thread that is killed during the block stops just before it exits, until the end of the block; ptrace(2)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    if libc.ptrace(PTRACE_SEIZE, task, None, PTRACE_O_TRACEEXIT) != 0:
+        pytest.skip(f"cannot trace here: {os.strerror(ctypes.get_errno())}")
+    try:
+        yield
+    finally:
+        os.waitpid(task, WALL)
+        libc.ptrace(PTRACE_CONT, task, None, None)
+        os.waitpid(task, WALL)
 
 
 def wake_ups(*pids):
@@ -260,6 +278,24 @@ def test_restart_worker_tells_who_is_cut(helper, client, socket_path):
     with pytest.raises(ConnectionResetError):
         client.recv_status()
     wait_for(lambda: "in the middle of its message or reply" in helper.log(), what="the log")
+
+
+@pytest.mark.parametrize("how", ["restart-worker", "kill"])
+def test_nobody_answers_in_the_place_of_a_thread_that_might(helper, client, socket_path, how):
+    """One that is neither dead nor in the state D when it was killed: here, a tracer keeps it from dying."""
+    client.lstat("/")
+    old = worker_of(helper)
+    with kept_from_dying(proc.reactors(old)["vph-reactor-1"]):
+        if how == "kill":
+            os.kill(old, signal.SIGKILL)
+        else:
+            done = control.run("restart-worker", socket_path)
+            assert done.stdout.startswith(f"worker {old} was killed, but still works in the kernel")
+        client.send(Op.LSTAT, path="/")
+        time.sleep(0.5)
+        assert helper.children() == [old]
+    assert len(client.recv_data()) == 116
+    assert worker_of(helper) != old
 
 
 def test_worker_that_is_killed_while_a_thread_hangs_is_replaced(disk, helper):
