@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "common/fault.h"
 #include "monitor/handover.h"
 #include "monitor/monitor.h"
 #include "options.h"
@@ -10,6 +11,9 @@ int main(int count, char **arguments)
 	struct options options;
 	struct handover handover;
 
+#ifdef FAULT_POINTS
+	fault_begin(count, arguments);
+#endif
 	if (handover_find(&handover))
 		return EXIT_FAILURE;
 	switch (options_parse(count, arguments, handover.config_fd, &options)) {

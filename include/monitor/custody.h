@@ -33,6 +33,7 @@ struct custody {
 	uint64_t admitted;               /* that there ever were */
 	uint32_t count;                  /* slots in use */
 	uint32_t most;                   /* that may be */
+	bool held_elsewhere; /* a worker that cannot end may have any socket open: its clients do not notice a close */
 	uint64_t reaped_requests; /* of connections that are over */
 };
 

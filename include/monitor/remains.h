@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Processes that were given up because a thread of theirs hangs in the kernel: each is reaped whenever it ends. */
+/*
+ * Processes that are not waited for, because a thread of theirs hangs in the kernel, or because they are on their way out
+ * and that is nobody's concern: each is reaped whenever it ends.
+ */
 #ifndef MONITOR_REMAINS_H
 #define MONITOR_REMAINS_H
 
 #include <event2/event.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct remain;
@@ -17,10 +21,13 @@ struct remains {
  * Takes over a child, and the pidfd_open(2) of it. Where that cannot be waited for, it is left to whoever inherits it
  * from us.
  */
-void remains_keep(struct remains *remains, struct event_base *base, pid_t pid, int pidfd);
+void remains_keep(struct remains *remains, struct event_base *base, pid_t pid, int pidfd, bool hangs);
 
-/* The process id of one, counted from 0, or 0. */
-pid_t remains_pid(const struct remains *remains, unsigned index);
+/* The process id of one, counted from 0, or 0; and whether it hangs. */
+pid_t remains_pid(const struct remains *remains, unsigned index, bool *hangs);
+
+/* Whether one hangs. */
+bool remains_hang(const struct remains *remains);
 
 /* Forgets them. */
 void remains_finish(struct remains *remains);

@@ -22,6 +22,7 @@ static int make_room(struct custody *custody, uint32_t most)
 	custody->count = 0;
 	custody->lines = (struct ration){ .burst = LINES_AT_ONCE, .interval = LINES_INTERVAL };
 	custody->reaped_requests = 0;
+	custody->held_elsewhere = false;
 	custody->copies = malloc(slots * sizeof *custody->copies);
 	custody->holders = calloc(slots, sizeof *custody->holders);
 	custody->clients = calloc(slots, sizeof *custody->clients);
@@ -142,6 +143,17 @@ bool custody_is_owing(const struct custody *custody)
 	return false;
 }
 
+/*
+ * Where another process holds the socket, the client could send a request that nobody answers: that fails, instead. What
+ * it may receive is left alone: an end of file would be success to an OPEN.
+ */
+static void close_copy(struct custody *custody, uint32_t index)
+{
+	if (custody->held_elsewhere && custody->copies[index] >= 0)
+		shutdown(custody->copies[index], SHUT_RD);
+	descriptor_close(&custody->copies[index]);
+}
+
 /* Logs that a client is gone, and keeps what it asked for. */
 static void close_account(struct custody *custody, uint32_t index)
 {
@@ -167,7 +179,7 @@ uint32_t custody_reap(struct custody *custody)
 			continue;
 		close_account(custody, i);
 		custody->reaped_requests += slot_load(slot->requests);
-		descriptor_close(&custody->copies[i]);
+		close_copy(custody, i);
 		slot_set_phase(slot, SLOT_FREE);
 		custody->count--;
 		reaped++;
@@ -188,7 +200,7 @@ uint64_t custody_requests(const struct custody *custody)
 void custody_destroy(struct custody *custody)
 {
 	for (uint32_t i = 0; custody->copies && i < custody->scoreboard.count; i++)
-		descriptor_close(&custody->copies[i]);
+		close_copy(custody, i);
 	free(custody->copies);
 	free(custody->holders);
 	free(custody->clients);

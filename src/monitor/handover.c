@@ -99,6 +99,7 @@ static void pass_custody(struct parcel *parcel, struct custody *custody, uint32_
 	PARCEL_PASS(parcel, custody->gone);
 	PARCEL_PASS(parcel, custody->admitted);
 	PARCEL_PASS(parcel, custody->reaped_requests);
+	PARCEL_PASS(parcel, custody->held_elsewhere);
 	pass_clients(parcel, custody);
 }
 
@@ -123,14 +124,16 @@ static void pass_worker(struct parcel *parcel, struct worker_process *worker)
 /* Children that are still to be reaped, with a 0 after the last; `base` is where they are read. */
 static void pass_remains(struct parcel *parcel, struct remains *remains, struct event_base *base)
 {
-	pid_t pid = remains_pid(remains, 0);
+	bool hangs;
+	pid_t pid = remains_pid(remains, 0, &hangs);
 
-	for (unsigned i = 0; !parcel->error; pid = remains_pid(remains, ++i)) {
+	for (unsigned i = 0; !parcel->error; pid = remains_pid(remains, ++i, &hangs)) {
 		PARCEL_PASS(parcel, pid);
+		PARCEL_PASS(parcel, hangs);
 		if (pid == 0)
 			return;
 		if (!parcel->writing)
-			remains_keep(remains, base, pid, pidfd_open(pid, 0));
+			remains_keep(remains, base, pid, pidfd_open(pid, 0), hangs);
 	}
 }
 

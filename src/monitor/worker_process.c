@@ -129,7 +129,7 @@ static bool is_over(const struct worker_process *worker, unsigned *hanging)
 /* What keeps it may be short, or for ever. */
 static void look_again(struct worker_process *worker)
 {
-	struct timeval soon = { .tv_usec = LOOK_MS * 1000 }, later = { .tv_sec = 1 };
+	struct timeval soon = { .tv_usec = LOOK_MS * 1000L }, later = { .tv_sec = 1 };
 
 	evtimer_add(worker->dying, worker->looks++ < LOOKS ? &soon : &later);
 }
@@ -337,7 +337,7 @@ static void reap(struct worker_process *worker, bool expected)
 	}
 	if (waitpid(worker->pid, &status, WNOHANG) == 0) {
 		log_warning("the worker, pid %d, ends when what it waits for in the kernel returns", (int)worker->pid);
-		remains_keep(worker->remains, event_get_base(worker->dying), worker->pid, descriptor_take(&pidfd));
+		remains_keep(worker->remains, event_get_base(worker->dying), worker->pid, descriptor_take(&pidfd), true);
 	} else if (!expected && !killed)
 		log_end(status);
 }
@@ -381,6 +381,6 @@ void worker_process_finish(struct worker_process *worker, bool expected)
 void worker_process_dismiss(struct worker_process *worker)
 {
 	hang_up(worker);
-	remains_keep(worker->remains, event_get_base(worker->dying), worker->pid, pidfd_open(worker->pid, 0));
+	remains_keep(worker->remains, event_get_base(worker->dying), worker->pid, pidfd_open(worker->pid, 0), false);
 	let_go(worker);
 }

@@ -334,6 +334,7 @@ static void part_from(struct workforce *workforce, struct worker_process *worker
 		worker_process_dismiss(worker);
 	else
 		worker_process_finish(worker, workforce->stopping || is_done);
+	workforce->custody->held_elsewhere |= remains_hang(&workforce->remains);
 	custody_take_back(workforce->custody, number);
 	workforce->events->lost(workforce->context);
 	reap(workforce);

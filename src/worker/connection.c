@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "common/descriptor.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/ration.h"
 #include "worker/trace.h"
@@ -110,13 +111,18 @@ static bool execute(struct connection *connection, const struct message *message
 	slot_store(slot->partly, 0);
 	slot->sending.msg_len = 0;
 	room->dispatch.ledger = connection->ledger;
+	FAULT_POINT(noted);
 	slot_set_phase(slot, SLOT_EXECUTING);
+	FAULT_POINT(executing);
 	if (room->let_go)
 		room->let_go(room->context);
+	FAULT_POINT(let_go);
 	dispatch((enum proxyfs_op)message->header.type, message->payload, message->header.size, &room->dispatch,
 	         &room->reply);
+	FAULT_POINT(encoded);
 	if (room->take_hold)
 		room->take_hold(room->context);
+	FAULT_POINT(taken_hold);
 	return slot_claim_reply(slot);
 }
 
@@ -125,6 +131,7 @@ enum connection_state connection_replied(struct connection *connection, enum out
 	switch (result) {
 	case OUTBOX_SENT:
 		slot_set_phase(connection->slot, SLOT_IDLE);
+		FAULT_POINT(idle);
 		return CONNECTION_HAS_MORE;
 	case OUTBOX_WAITS:
 		slot_store(connection->slot->partly, connection->outbox.partly);
@@ -141,6 +148,7 @@ enum connection_state connection_replied(struct connection *connection, enum out
 enum outbox_result connection_reply(struct connection *connection, enum proxyfs_op op, struct dispatch_reply *reply)
 {
 	slot_store(connection->slot->due, (uint32_t)reply->size);
+	FAULT_POINT(due);
 	return outbox_send(&connection->outbox, op, reply);
 }
 
@@ -175,12 +183,18 @@ static enum connection_state serve_one(struct connection *connection, struct con
 		return CONNECTION_ENDED;
 	}
 
+	FAULT_POINT(found);
 	if (!execute(connection, &message, room))
 		return CONNECTION_ABANDONED;
+	FAULT_POINT(claimed);
 	note_request(connection, &message, room->reply.status);
+	FAULT_POINT(counted);
 	result = connection_reply(connection, (enum proxyfs_op)message.header.type, &room->reply);
+	FAULT_POINT(sent);
 	inbox_done(&connection->inbox, &room->window, &message);
+	FAULT_POINT(dealt_with);
 	note_position(connection, 0);
+	FAULT_POINT(positioned);
 	return connection_replied(connection, result);
 }
 

@@ -7,6 +7,7 @@
 
 #include <proxyfs/codec.h>
 
+#include "common/fault.h"
 #include "ops/ops.h"
 #include "worker/credentials.h"
 #include "worker/policy.h"
@@ -104,13 +105,19 @@ static int run(struct op_call *call)
 	bool as_guest = operation->flags & AS_GUEST;
 	int status = judge(operation, call);
 
+	FAULT_POINT(judged);
 	if (!status && as_guest)
 		status = credentials_assume(request->uid, request->gid);
 	if (status)
 		return status;
+	if (as_guest)
+		FAULT_POINT(as_guest);
+	FAULT_POINT(before_call);
 	status = operation->handler(call);
+	FAULT_POINT(after_call);
 	if (as_guest)
 		credentials_restore(request->uid, request->gid);
+	FAULT_POINT(as_root);
 	return status;
 }
 
@@ -150,8 +157,10 @@ void dispatch(enum proxyfs_op op, const char *payload, size_t size, struct dispa
 
 	if (!status)
 		status = copy_texts(&request, room);
+	FAULT_POINT(decoded);
 	if (!status && room->ledger)
 		ledger_note_path(room->ledger, request.path.data, request.path.size);
+	FAULT_POINT(path_noted);
 	if (!status)
 		status = run(&call);
 	if (status) {

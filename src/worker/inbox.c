@@ -10,6 +10,8 @@
 
 #include <proxyfs/codec.h>
 
+#include "common/fault.h"
+
 /*
  * When to take what has been dealt with. A small message costs its sender some 800 bytes of a send buffer that is
  * 208 KiB by default, socket(7).
@@ -66,7 +68,11 @@ static void take(struct inbox *inbox, uint32_t size)
 	char bytes[4096];
 
 	while (size > 0) {
-		ssize_t got = recv(inbox->socket, bytes, size < sizeof bytes ? size : sizeof bytes, MSG_DONTWAIT);
+		ssize_t got;
+
+		FAULT_POINT(before_take);
+		got = recv(inbox->socket, bytes, size < sizeof bytes ? size : sizeof bytes, MSG_DONTWAIT);
+		FAULT_POINT(after_take);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -108,8 +114,11 @@ void window_open(struct window *window)
  */
 void inbox_close_window(struct inbox *inbox, struct window *window)
 {
-	if (window->at < window->end)
+	if (window->at < window->end) {
+		FAULT_POINT(before_offset);
 		set_peek_offset(inbox->socket, inbox->kept);
+		FAULT_POINT(after_offset);
+	}
 	window->at = window->end = 0;
 	/* Nor while the head of a message is with us, but not noted to be. */
 	if (!inbox->partial_size && (inbox->messages >= KEPT_MESSAGES_MOST || inbox->kept >= KEPT_BYTES_MOST))
@@ -131,9 +140,11 @@ static ssize_t look(struct inbox *inbox, struct window *window)
 
 	/* The rest of the last look is part of the next, so that a message can become whole. */
 	inbox_close_window(inbox, window);
+	FAULT_POINT(before_look);
 	do
 		got = recvmsg(inbox->socket, &message, MSG_PEEK | MSG_DONTWAIT);
 	while (got < 0 && errno == EINTR);
+	FAULT_POINT(looked);
 	if (got < 0)
 		return -errno;
 	if (message.msg_flags & MSG_CTRUNC)

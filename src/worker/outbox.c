@@ -11,6 +11,7 @@
 #include <proxyfs/codec.h>
 
 #include "common/descriptor.h"
+#include "common/fault.h"
 
 void outbox_init(struct outbox *outbox, int socket, struct mmsghdr *sending)
 {
@@ -51,9 +52,11 @@ static ssize_t send_some(struct outbox *outbox, const char *bytes, size_t size, 
 		message.msg_controllen = sizeof control;
 	}
 	*outbox->sending = (struct mmsghdr){ .msg_hdr = message };
+	FAULT_POINT(before_send);
 	do
 		sent = sendmmsg(outbox->socket, outbox->sending, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
+	FAULT_POINT(after_send);
 	return sent < 0 ? -errno : (ssize_t)outbox->sending->msg_len;
 }
 

@@ -2,6 +2,7 @@
 """A process of the helper is killed: nobody takes an end of file for an answer, and guests live on where they can."""
 
 import collections
+import contextlib
 import errno
 import os
 import signal
@@ -52,6 +53,15 @@ def start_to_hang(helper, client, op=Op.OPEN):
 def assert_ended(client):
     with pytest.raises((EndOfFile, ConnectionResetError, BrokenPipeError)):
         client.lstat("/")
+
+
+def assert_answered_or_reset(client, op):
+    """Nothing, or one whole answer, and then a reset; never an end of file."""
+    with contextlib.suppress(ConnectionResetError):
+        answer = client.recv(op)
+        if op in FD_REPLIES:
+            os.close(answer)
+        client.expect_reset()
 
 
 # The worker
@@ -223,6 +233,47 @@ def test_deaths_that_do_not_end_end_the_service_with_status_1(export):
         assert "giving up" in helper.log()
 
 
+def test_whoever_waits_is_answered_before_the_end(export):
+    """Each in the form of its request; and nobody, also behind those, takes the end for an answer."""
+    (export / "hanging").mkdir()
+    requests = {op: {**fields, "path": "//hanging/name"} for op, fields in HANGING.items()}
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(HangingFileSystem(export / "hanging"))
+        helper = stack.enter_context(Helper(export, args=("--crash-limit", "0/60")))
+        waiting = {op: stack.enter_context(helper.connect()) for op in requests}
+        unread, idle, pipelined = (stack.enter_context(helper.connect()) for _ in range(3))
+        for client in (unread, idle):
+            client.lstat("/")
+        for op, client in waiting.items():
+            client.send(op, **requests[op])
+        pipelined.send_raw(request(Op.OPEN, **requests[Op.OPEN]) + request(Op.LSTAT, path="/"))
+        worker = worker_of(helper)
+        proc.wait_for_hanging(worker, len(requests) + 1)
+        os.kill(worker, signal.SIGSTOP)
+        unread.send(Op.OPEN, path="/", flags=os.O_DIRECTORY)
+        os.kill(worker, signal.SIGKILL)
+        for op, client in (*waiting.items(), (Op.OPEN, pipelined)):
+            with fails(errno.EIO):
+                client.recv(op)
+        assert helper.wait() == 1
+        assert_answered_or_reset(unread, Op.OPEN)
+        assert_answered_or_reset(pipelined, Op.LSTAT)
+        for client in (*waiting.values(), idle):
+            client.expect_reset()
+
+
+def test_pause_before_another_worker_grows(helper, client):
+    """From nothing for the first to 0.64 s for the eighth."""
+    pauses = []
+    for _ in range(8):
+        begun = time.monotonic()
+        kill_worker(helper)
+        pauses.append(time.monotonic() - begun)
+        client.lstat("/")
+    assert min(pauses[:3]) < 0.3
+    assert pauses[7] > 0.6 and pauses[6] > 0.3
+
+
 @pytest.mark.parametrize(("limit", "deaths"), [("2/60", 3), ("0/60", 1)])
 def test_limit_of_deaths_is_an_option(export, limit, deaths):
     with Helper(export, args=("--crash-limit", limit)) as helper, helper.connect() as client:
@@ -285,6 +336,32 @@ def test_worker_whose_monitor_was_killed_answers_and_ends(export, tmp_path):
             assert_ended(idle)
         with descriptor(client.recv_fd()) as fd:
             assert os.fstat(fd).st_uid == 1000
+        wait_for(lambda: proc.has_ended(worker), what="the worker's end")
+
+
+def test_worker_whose_monitor_was_killed_ends_every_connection_with_a_reset(export, tmp_path):
+    """Never with an end of file, whatever its client is at; and what is in flight is answered first, in time."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(ext4(export, tmp_path / "image"))
+        helper = stack.enter_context(Helper(export))
+        stuck, other, idle, sending, pipelined = (stack.enter_context(helper.connect()) for _ in range(5))
+        for client in (stuck, other, idle, sending, pipelined):
+            client.lstat("/")
+        message = request(Op.OPEN, path="/", flags=os.O_DIRECTORY)
+        with frozen(export):
+            stuck.send(Op.MKDIR, path="//stuck", mode=0o755, uid=0, gid=0)
+            pipelined.send_raw(request(Op.CREATE, **HANGING[Op.CREATE]) + message)
+            sending.send_raw(message[:10])
+            worker = worker_of(helper)
+            proc.wait_for_hanging(worker, 2)
+            kill_monitor(helper)
+            for client in (other, idle, sending):
+                client.expect_reset()
+        stuck.recv_status()
+        os.close(pipelined.recv_fd())
+        assert_answered_or_reset(pipelined, Op.OPEN)
+        stuck.expect_reset()
+        assert (export / "stuck").is_dir()
         wait_for(lambda: proc.has_ended(worker), what="the worker's end")
 
 
