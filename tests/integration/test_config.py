@@ -6,7 +6,7 @@ import os
 
 import pytest
 from support.expect import fails
-from support.helper import Helper
+from support.helper import Helper, wait_for
 from support.launch import run
 
 
@@ -25,7 +25,7 @@ def test_options_come_from_the_file(export, config):
     with Helper("/nowhere", args=("--path", export, "--config", config)) as helper, helper.connect() as client:
         with fails(errno.EROFS):
             client.mkdir("//directory")
-        assert "mkdir" in helper.log()
+        wait_for(lambda: "mkdir" in helper.log(), what="the line of the request")
         with helper.connect() as another, pytest.raises((ConnectionResetError, BrokenPipeError)):
             another.lstat("/")
 
@@ -33,7 +33,7 @@ def test_options_come_from_the_file(export, config):
 def test_the_command_line_overrules_the_file_wherever_it_stands(export, config):
     config.write_text("path /nowhere\nlog-level error\n")
     with Helper(export, args=("--log-level", "info", "--config", config)) as helper:
-        assert "serving" in helper.log()
+        wait_for(lambda: "serving" in helper.log(), what="a line of the level info")
 
 
 def test_a_value_goes_on_to_the_end_of_the_line(tmp_path, config):

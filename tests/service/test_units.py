@@ -6,10 +6,12 @@ test_unit_fences.py runs the helper in what the service leaves it.
 """
 
 import json
+import re
 import shutil
 import subprocess
 
 import pytest
+from support.control import PROXYCTL
 from support.helper import OURS
 from support.launch import run
 from support.units import SERVICE, SOCKET, parse, words
@@ -21,8 +23,9 @@ EXPOSURE_MOST = 30  # of 100
 def instance(tmp_path):
     """The units of the instance `share`, with the program where it is, which is not where it will be installed."""
     (tmp_path / "virtfs-proxy-helper").symlink_to(shutil.which(OURS))
+    (tmp_path / "virtfs-proxyctl").symlink_to(shutil.which(PROXYCTL))
     for path in (SERVICE, SOCKET):
-        text = path.read_text().replace("ExecStart=", f"ExecStart={tmp_path}/")
+        text = re.sub("^(Exec.*?)=", rf"\1={tmp_path}/", path.read_text(), flags=re.MULTILINE)
         (tmp_path / path.name).write_text(text)
         (tmp_path / path.name.replace("@", "@share")).write_text(text)
     return tmp_path / "virtfs-proxy@share.service"
