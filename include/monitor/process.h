@@ -18,9 +18,9 @@ struct process_facts {
 void process_look(pid_t pid, struct process_facts *facts);
 
 /*
- * Whether none of the threads of a child that was not waited for will run again outside of the kernel: they are dead, on
- * their way out, or hang where no signal reaches them, with a SIGKILL that ends them when they return. Stores how many of
- * the last there are. What cannot be looked at is not over.
+ * Whether none of the threads of a child that was not waited for will run again outside of the kernel: they are dead, or
+ * on their way out, or hang where no signal reaches them, with a SIGKILL that ends them when they return. Stores how many
+ * of the latter two there are at the moment. What cannot be looked at is not over.
  */
 bool process_is_over(pid_t pid, unsigned *hanging);
 

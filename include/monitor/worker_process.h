@@ -23,6 +23,8 @@ struct worker_process {
 	struct event *channel_event, *room_event, *log_event;
 	struct event *life_event, *dying; /* it was killed, or exits; a timer: whether it is over */
 	unsigned looks; /* at one that is dying */
+	unsigned hung;  /* the last of them that found it hanging, in a row */
+	unsigned hanging; /* threads of it, then */
 	int log_fd;
 	int life_fd; /* a pipe that ends with its canary (worker/canary.h) */
 	const struct custody *custody;
@@ -73,9 +75,9 @@ void worker_process_stop(struct worker_process *worker);
 
 /*
  * Kills it, and waits a moment. True: it is over, and may be finished, although threads of it may hang in the kernel,
- * *hanging of them. False: it does not end yet; events->gone() will say when.
+ * `hanging` of them. False: it does not end yet; events->gone() will say when.
  */
-bool worker_process_kill(struct worker_process *worker, unsigned *hanging);
+bool worker_process_kill(struct worker_process *worker);
 
 /*
  * Kills it if it is still there, relays what it logged last, and frees what belongs to it; if it does not end it is added

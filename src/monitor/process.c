@@ -63,7 +63,7 @@ void process_look(pid_t pid, struct process_facts *facts)
 
 enum thread_state { THREAD_RUNS, THREAD_HANGS, THREAD_OVER };
 
-#define EXITING 0x4U /* PF_EXITING: in the flags of proc_pid_stat(5) once a thread is past its last own instruction */
+#define EXITING 0x4U /* PF_EXITING: in the flags of proc_pid_stat(5) once a thread is past its program's last instruction */
 
 /* Whether a line of proc_pid_status(5) is that of the thread's own pending signals, and SIGKILL is one of them. */
 static bool has_pending_kill(const char *path)
@@ -103,8 +103,10 @@ static enum thread_state look_at_thread(pid_t pid, const char *task)
 		return THREAD_OVER; /* it ended just now: ESRCH */
 	if (sscanf(rest + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) < 1)
 		return THREAD_RUNS;
-	if (state == 'Z' || state == 'X' || flags & EXITING)
+	if (state == 'Z' || state == 'X')
 		return THREAD_OVER;
+	if (flags & EXITING)
+		return THREAD_HANGS; /* mostly not for long, but closing a file may wait as well */
 	snprintf(path, sizeof path, "/proc/%d/task/%.20s/status", (int)pid, task);
 	return state == 'D' && has_pending_kill(path) ? THREAD_HANGS : THREAD_RUNS;
 }

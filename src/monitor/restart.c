@@ -27,8 +27,9 @@ bool restart_kill(struct restart *restart, struct worker_process *worker, const 
 	*restart = (struct restart){ .killed = worker ? worker->pid : 0 };
 	if (worker) {
 		log_warning("restart-worker: killing the worker, pid %d", (int)worker->pid);
-		if (!worker_process_kill(worker, &restart->hanging))
+		if (!worker_process_kill(worker))
 			return false;
+		restart->hanging = worker->hanging;
 	}
 	for (uint32_t i = 0; i < custody->scoreboard.count; i++)
 		if (custody->copies[i] >= 0 && (custody->holders[i] == 0 || custody->holders[i] == number))

@@ -15,10 +15,11 @@
 #include "monitor/process.h"
 #include "worker/worker.h"
 
-#define GRACE_MS 150 /* that a worker has to end, twice at most */
-#define KILL_MS  500 /* that one has which is killed; what it still does in the kernel may take longer */
-#define LOOK_MS  10  /* between two looks at what is left of one */
-#define LOOKS    100 /* of those; then there is one a second */
+#define GRACE_MS   150 /* that a worker has to end, twice at most */
+#define KILL_MS    500 /* that one has which is killed; what it still does in the kernel may take longer */
+#define LOOK_MS    10  /* between two looks at what is left of one */
+#define LOOKS      100 /* of those; then there is one a second */
+#define HUNG_LOOKS 20  /* in a row that find it hanging: then it does */
 
 /* Relays the lines that are complete, and what is too long to become so. */
 static void relay_lines(struct worker_process *worker)
@@ -117,13 +118,30 @@ static uint32_t count_executing(const struct worker_process *worker)
 }
 
 /*
- * Whether nothing more can come from a worker that was killed, so that another one may answer in its place. A thread that
- * hangs is in the file system call of a request, which may still take effect, but is not answered by it; unless it is the
- * sending of a reply that hangs, for want of memory: then more threads hang than requests execute.
+ * Whether nothing more can come from a worker that was killed and does not end, so that another one may answer in its
+ * place. A thread that hangs is in the file system call of a request, which may still take effect, but is not answered by
+ * it; unless it is the sending of a reply that hangs, for want of memory: then more threads hang than requests execute.
  */
-static bool is_over(const struct worker_process *worker, unsigned *hanging)
+static bool hangs(struct worker_process *worker)
 {
-	return process_is_over(worker->pid, hanging) && *hanging <= count_executing(worker);
+	return process_is_over(worker->pid, &worker->hanging) && worker->hanging > 0 &&
+	       worker->hanging <= count_executing(worker);
+}
+
+/* Whether the process has ended, after waiting for at most so many milliseconds. */
+static bool ended_within(int pidfd, int milliseconds)
+{
+	return poll(&(struct pollfd){ .fd = pidfd, .events = POLLIN }, 1, milliseconds) > 0;
+}
+
+/* One look at a worker that is dying: whether it is over. What ends takes its time on a busy machine. */
+static bool is_over(struct worker_process *worker, int pidfd, int milliseconds)
+{
+	worker->hanging = 0;
+	if (ended_within(pidfd, milliseconds))
+		return true;
+	worker->hung = hangs(worker) ? worker->hung + 1 : 0;
+	return worker->hung >= HUNG_LOOKS;
 }
 
 /* What keeps it may be short, or for ever. */
@@ -137,11 +155,11 @@ static void look_again(struct worker_process *worker)
 static void on_dying(evutil_socket_t fd, short what, void *argument)
 {
 	struct worker_process *worker = argument;
-	unsigned hanging;
+	AUTO_CLOSE int pidfd = pidfd_open(worker->pid, 0);
 
 	(void)fd;
 	(void)what;
-	if (is_over(worker, &hanging))
+	if (is_over(worker, pidfd, 0))
 		worker->events->gone(worker->context, worker);
 	else
 		look_again(worker);
@@ -295,28 +313,21 @@ static void log_end(int status)
 		log_error("the worker has exited with status %d", WEXITSTATUS(status));
 }
 
-/* Whether the process has ended, after waiting for at most so many milliseconds. */
-static bool ended_within(int pidfd, int milliseconds)
-{
-	return poll(&(struct pollfd){ .fd = pidfd, .events = POLLIN }, 1, milliseconds) > 0;
-}
-
 /* Whether it is over, after waiting for at most so many milliseconds. */
-static bool over_within(const struct worker_process *worker, int pidfd, int milliseconds, unsigned *hanging)
+static bool over_within(struct worker_process *worker, int pidfd, int milliseconds)
 {
-	*hanging = 0;
 	for (; milliseconds > 0; milliseconds -= LOOK_MS)
-		if (ended_within(pidfd, LOOK_MS) || is_over(worker, hanging))
+		if (is_over(worker, pidfd, LOOK_MS))
 			return true;
 	return false;
 }
 
-bool worker_process_kill(struct worker_process *worker, unsigned *hanging)
+bool worker_process_kill(struct worker_process *worker)
 {
 	AUTO_CLOSE int pidfd = pidfd_open(worker->pid, 0);
 
 	kill(worker->pid, SIGKILL);
-	return over_within(worker, pidfd, KILL_MS, hanging);
+	return over_within(worker, pidfd, KILL_MS);
 }
 
 /*
@@ -326,14 +337,13 @@ bool worker_process_kill(struct worker_process *worker, unsigned *hanging)
 static void reap(struct worker_process *worker, bool expected)
 {
 	AUTO_CLOSE int pidfd = pidfd_open(worker->pid, 0);
-	unsigned hanging;
 	bool killed = false;
 	int status;
 
-	if (!over_within(worker, pidfd, GRACE_MS, &hanging)) {
+	if (!over_within(worker, pidfd, GRACE_MS)) {
 		kill(worker->pid, SIGKILL);
 		killed = true;
-		over_within(worker, pidfd, GRACE_MS, &hanging);
+		over_within(worker, pidfd, GRACE_MS);
 	}
 	if (waitpid(worker->pid, &status, WNOHANG) == 0) {
 		log_warning("the worker, pid %d, ends when what it waits for in the kernel returns", (int)worker->pid);

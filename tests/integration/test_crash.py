@@ -102,7 +102,9 @@ def test_request_in_flight_gets_eio_and_its_connection_goes_on(export, op):
 
 def test_request_that_was_not_read_is_served_by_the_next_worker(helper, client):
     client.lstat("/")
-    os.kill(worker_of(helper), signal.SIGSTOP)
+    worker = worker_of(helper)
+    os.kill(worker, signal.SIGSTOP)
+    wait_for(lambda: {proc.state(f"{worker}/task/{task}") for task in proc.threads(worker).values()} == {"T"}, what="a stop")
     client.send(Op.OPEN, path="/", flags=os.O_DIRECTORY)
     kill_worker(helper)
     with descriptor(client.recv_fd()) as fd:

@@ -203,7 +203,7 @@ def test_restart_worker_answers_who_waits_and_moves_the_others(disk, helper, soc
         with descriptor(opened) as fd:
             assert os.fstat(fd).st_nlink >= 3
         wait_for(lambda: helper.children() == [done["started"]], what="the end of the old worker")
-        wait_for(lambda: "which hung in the file system, has ended" in helper.log(), what="the line of its end")
+        wait_for(lambda: "which hung in the file system, has ended" in helper.log(), what="the log")
         stuck.lstat("//disk/new")  # it may have taken effect; here it has
         assert control.status(socket_path)["worker_restarts"] == 1
 
