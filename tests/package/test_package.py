@@ -90,7 +90,7 @@ def test_contents_are_where_the_distribution_has_such_things(package):
     files = contents(package)
     for name in (f"/usr/bin/{NAME}", f"{UNITS}/{SERVICE.name}", f"{UNITS}/{SOCKET.name}", QEMUS_MANUAL):
         assert name in files
-    assert f"/usr/share/doc/{NAME}/README.md.gz" in files
+    assert f"/usr/share/doc/{NAME}/README.md.gz" in files and f"/usr/share/doc/{NAME}/deployment.md.gz" in files
     assert {owner for _, owner in files.values()} == {"root/root"}
     assert not [name for name in files if name.startswith(("/usr/lib/qemu", "/usr/include"))]
     assert not [name for name, (mode, _) in files.items() if "s" in mode or mode[8] == "w"], "nothing is set-id"
@@ -180,6 +180,7 @@ mount /mnt && cat /mnt/file
 mknod /mnt/null c 1 3 || echo "no devices"
 sleep 2
 """
+SHARE = "/run/virtfs-proxy/share.sock"  # QEMU tries to remove this name when it has connected
 BOOT = '-accel tcg -m 256 -nodefaults -display none -no-reboot -serial stdio -append "console=ttyS0 quiet panic=-1"'
 BOOT += " -kernel /srv/guest/vmlinuz -initrd /srv/guest/initramfs"
 
@@ -211,6 +212,10 @@ def test_readme_leads_from_the_package_to_a_guest_that_uses_the_share(tmp_path, 
         assert (machine.root / "srv/share/file").read_text() == "by hand\n"
         made = (machine.root / "srv/share/directory").stat()
         assert (made.st_uid, made.st_gid) == (1000, 1001)
+
+        assert machine.run("stat", "-c", "%F %U", SHARE).strip() == "socket qemu"
+        shown = ("systemctl", "show", "--property=StatusText", "--value", "virtfs-proxy@share.service")
+        wait_for(lambda: re.match(r"0 clients, [1-9]\d* requests", machine.run(*shown)), what="a status without the guest")
 
         log = machine.run("journalctl", "--no-pager", "--unit=virtfs-proxy@share.service")
         assert "(qemu-system-x86), uid" in log and "sandbox: namespace" in log, log
