@@ -2,6 +2,7 @@
 """As a daemon: the caller goes on when clients can connect, not before, and nothing of the caller's is kept."""
 
 import os
+import re
 import socket
 import stat
 import struct
@@ -108,3 +109,33 @@ def test_listening_socket_as_any_descriptor(export, tmp_path, fd):
             assert_serves(Client.connect(name), export)
             assert daemon.stop() == 0
     assert stat.S_ISSOCK(os.lstat(name).st_mode), "it was not the helper who gave it its name"
+
+
+# syslog(3): <facility "daemon" and level> date program[pid]: text
+SYSLOG_LINE = re.compile(rb"<(\d+)>\w{3} [ \d]\d [\d:]{8} virtfs-proxy-helper\[(\d+)\]: (.*)")
+DAEMON, WARNING, INFO = 3 << 3, 4, 6
+
+
+def test_it_logs_to_syslog(export, run_directory, tmp_path):
+    """Each line with its level, from when the caller has gone on; also what the worker says."""
+    script = f'mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && ln -s {tmp_path}/log /dev/log && exec "$@"'
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(tmp_path / "log"))
+        log.settimeout(10)
+
+        def wait_for_line(text):
+            while True:
+                level, pid, said = SYSLOG_LINE.fullmatch(log.recv(4096)).groups()
+                if text in said:
+                    return int(level), int(pid)
+
+        prefix = ("unshare", "-m", "sh", "-ec", script, "sh")
+        with Daemon("--path", export, "--socket", run_directory / "s", prefix=prefix) as daemon:
+            assert "serving" in daemon.output, "until the caller goes on, it is told"
+            with Client.connect(run_directory / "s") as client:
+                assert wait_for_line(b"connected") == (DAEMON | INFO, daemon.pid)
+                client.send_raw(b"\xff" * 8)
+                client.expect_reset()
+            assert wait_for_line(b"its connection is cut") == (DAEMON | WARNING, daemon.pid)
+            assert daemon.stop() == 0
+            assert wait_for_line(b"stopping") == (DAEMON | INFO, daemon.pid)

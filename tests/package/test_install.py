@@ -35,7 +35,13 @@ def files(tmp_path_factory):
 
 PLACES = {
     "/usr/bin/virtfs-proxy-helper": 0o755,
+    "/usr/bin/virtfs-proxyctl": 0o755,
     "/usr/share/man/man1/virtfs-proxy-helper.1": 0o644,
+    "/usr/share/man/man1/virtfs-proxyctl.1": 0o644,
+    "/usr/share/man/man7/virtfs-proxy-debugging.7": 0o644,
+    "/usr/share/man/man7/virtfs-proxy-protocol.7": 0o644,
+    "/usr/share/bash-completion/completions/virtfs-proxy-helper": 0o644,
+    "/usr/share/bash-completion/completions/virtfs-proxyctl": 0o644,
     "/usr/lib/systemd/system/virtfs-proxy@.service": 0o644,
     "/usr/lib/systemd/system/virtfs-proxy@.socket": 0o644,
     "/usr/include/proxyfs/codec.h": 0o644,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The Debian package: built, looked over by lintian, installed beside QEMU's helper, used, and purged without a trace.
 
-It is installed into an overlay of this machine, which stays as it is. No systemd runs there: an instance is started with
-the installed unit's own command by systemd-socket-activate.
+It is installed into an overlay of this machine, which stays as it is. In most tests no systemd runs there: an instance is
+started with the installed unit's own command by systemd-socket-activate. In one, the overlay is booted.
 """
 
 import contextlib
@@ -14,7 +14,8 @@ import signal
 import subprocess
 
 import pytest
-from support import control
+from support import control, guest
+from support.container import container
 from support.expect import fails
 from support.helper import ROOT, wait_for
 from support.overlay import overlay
@@ -89,7 +90,7 @@ def test_contents_are_where_the_distribution_has_such_things(package):
     files = contents(package)
     for name in (f"/usr/bin/{NAME}", f"{UNITS}/{SERVICE.name}", f"{UNITS}/{SOCKET.name}", QEMUS_MANUAL):
         assert name in files
-    assert f"/usr/share/doc/{NAME}/README.md.gz" in files
+    assert f"/usr/share/doc/{NAME}/README.md.gz" in files and f"/usr/share/doc/{NAME}/deployment.md.gz" in files
     assert {owner for _, owner in files.values()} == {"root/root"}
     assert not [name for name in files if name.startswith(("/usr/lib/qemu", "/usr/include"))]
     assert not [name for name, (mode, _) in files.items() if "s" in mode or mode[8] == "w"], "nothing is set-id"
@@ -161,6 +162,68 @@ def test_readme_leads_to_a_service_that_starts_at_boot(installed):
         (asked,) = re.findall(r"`(virtfs-proxyctl status /run/virtfs-proxy/share.control)`", README)
         assert "/srv/share" in installed.run(*asked.split())
         assert control.status(name.with_suffix(".control"))["clients"][0]["requests"] >= 1
+
+
+def readme_line(start):
+    """An indented line of that section: a command."""
+    section = README.split("### As a service")[1].split("\n### ")[0]
+    (line,) = re.findall(rf"^    ({re.escape(start)}.*)$", section, re.MULTILINE)
+    return line
+
+
+# In the guest: what its init mounted goes, and README.md's lines do the same, by hand and from the fstab.
+GUEST = """
+umount /mnt/share
+{mount} && cd /mnt && echo "by hand" >file && mkdir directory && chown 1000:1001 directory && cd / && umount /mnt
+mkdir -p /etc && echo '{fstab}' >>/etc/fstab
+mount /mnt && cat /mnt/file
+mknod /mnt/null c 1 3 || echo "no devices"
+sleep 2
+"""
+SHARE = "/run/virtfs-proxy/share.sock"  # QEMU tries to remove this name when it has connected
+BOOT = '-accel tcg -m 256 -nodefaults -display none -no-reboot -serial stdio -append "console=ttyS0 quiet panic=-1"'
+BOOT += " -kernel /srv/guest/vmlinuz -initrd /srv/guest/initramfs"
+
+
+def prepare_guest(machine):
+    image = machine.root / "srv/guest"
+    image.mkdir()
+    work = image / "work"
+    work.write_text(GUEST.format(mount=readme_line("mount -t 9p"), fstab=readme_line("share /mnt 9p")))
+    for command in ([guest.TOOLS / "fetch-kernel", guest.CACHE], [guest.TOOLS / "make-initramfs", guest.CACHE, image, work]):
+        subprocess.run(command, check=True, timeout=180)
+
+
+def test_readme_leads_from_the_package_to_a_guest_that_uses_the_share(tmp_path, package):
+    """On a machine that systemd runs, word for word, but for what a guest of one's own boots from."""
+    if guest.missing_requirement():
+        pytest.skip(guest.missing_requirement())
+    with container(tmp_path) as machine:
+        shutil.copy(package, machine.root / "root")
+        machine.run("sh", "-ec", "apt-get install --yes --reinstall ./virtfs-proxy-helper_*.deb", timeout=120)
+        machine.run("sh", "-ec", readme_commands())
+        assert machine.run("systemctl", "is-active", "virtfs-proxy@share.service").strip() == "active"
+        assert machine.run("systemctl", "--failed", "--quiet") == ""
+
+        prepare_guest(machine)
+        qemu = readme_line("runuser -u qemu -- qemu-system-x86_64").replace(" ... ", f" {BOOT} ")
+        said = machine.run("sh", "-ec", f"timeout 120 {qemu}", timeout=150)
+        assert "by hand" in said and "no devices" in said, said
+        assert (machine.root / "srv/share/file").read_text() == "by hand\n"
+        made = (machine.root / "srv/share/directory").stat()
+        assert (made.st_uid, made.st_gid) == (1000, 1001)
+
+        assert machine.run("stat", "-c", "%F %U", SHARE).strip() == "socket qemu"
+        shown = ("systemctl", "show", "--property=StatusText", "--value", "virtfs-proxy@share.service")
+        wait_for(lambda: re.match(r"0 clients, [1-9]\d* requests", machine.run(*shown)), what="a status without the guest")
+
+        log = machine.run("journalctl", "--no-pager", "--unit=virtfs-proxy@share.service")
+        assert "(qemu-system-x86), uid" in log and "sandbox: namespace" in log, log
+        told = machine.run("virtfs-proxyctl", "status", "/run/virtfs-proxy/share.control")
+        assert "sandbox   namespace" in told and "no set-id files" in told, told
+        machine.run("apt-get", "purge", "--yes", NAME)
+        assert not (machine.root / "etc/virtfs-proxy").exists()
+        assert machine.attempt("pgrep", "-x", "vph-monitor").returncode == 1, "its instances have been stopped"
 
 
 def test_several_exports_as_docs_deployment_has_them(installed):

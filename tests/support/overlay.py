@@ -62,8 +62,8 @@ def _is_same(path, original):
 
 
 @contextlib.contextmanager
-def overlay(directory):
-    """An Overlay as long as the block lasts."""
+def overlay(directory, bound=BOUND):
+    """An Overlay as long as the block lasts, with these of the machine's directories that are no files on a disk."""
     with tmpfs(directory):
         for name in ("upper", "work", "root"):
             (directory / name).mkdir(mode=0o755)
@@ -75,7 +75,7 @@ def overlay(directory):
         if made.returncode != 0:
             pytest.skip(f"no overlay here: {made.stderr.strip()}")
         try:
-            for name in BOUND:
+            for name in bound:
                 subprocess.run(["mount", "--rbind", "--make-rslave", name, f"{root}{name}"], check=True)
             yield Overlay(root, directory / "upper")
         finally:
