@@ -27,6 +27,7 @@ struct options {
 	uid_t allow_uids[ALLOWED_UIDS_MOST]; /* whose clients are served, besides root's */
 	unsigned allow_count;    /* 0: all who can connect */
 	bool foreground;         /* --nodaemon */
+	bool fd_store;           /* have the service manager keep the guests' sockets, too */
 	int ready_fd;            /* to write a newline to when clients can connect, or -1 */
 	const char *pid_file;    /* NULL: none */
 	unsigned max_clients;
@@ -47,9 +48,10 @@ enum options_result {
 };
 
 /*
- * Parses the arguments of main(). Strings point into them, or are there until the program ends. If `config_fd` is not
- * -1, a copy of the file of --config is read from there, and it is not opened.
+ * Parses the arguments of main(). Strings point into them, or are there until the program ends. If this program `resumes`
+ * what another was at, there is a socket already; and if `config_fd` is not -1, the file of --config is not opened, but
+ * read from there.
  */
-enum options_result options_parse(int count, char **arguments, int config_fd, struct options *options);
+enum options_result options_parse(int count, char **arguments, bool resumes, int config_fd, struct options *options);
 
 #endif

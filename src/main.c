@@ -16,7 +16,7 @@ int main(int count, char **arguments)
 #endif
 	if (handover_find(&handover))
 		return EXIT_FAILURE;
-	switch (options_parse(count, arguments, handover.config_fd, &options)) {
+	switch (options_parse(count, arguments, handover.parcel_fd >= 0, handover.config_fd, &options)) {
 	case OPTIONS_RUN:
 		return handover.parcel_fd < 0 ? monitor_main(&options) : handover_main(&options, &handover);
 	case OPTIONS_DONE:

@@ -54,6 +54,7 @@ enum long_option {
 	OPTION_RLIMIT_NOFILE,
 	OPTION_CRASH_LIMIT,
 	OPTION_CONFIG,
+	OPTION_FD_STORE,
 	OPTION_STUCK_AFTER,
 };
 
@@ -71,6 +72,7 @@ static const struct option long_options[] = {
 	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
 	{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
 	{ "pid-file", required_argument, NULL, OPTION_PID_FILE },
+	{ "fd-store", no_argument, NULL, OPTION_FD_STORE },
 	{ "allow-uid", required_argument, NULL, OPTION_ALLOW_UID },
 	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
 	{ "threads", required_argument, NULL, OPTION_THREADS },
@@ -113,6 +115,8 @@ static const char help[] =
 	"                           descriptor and close it\n"
 	"      --pid-file NAME      when clients can connect, write the process id to this file,\n"
 	"                           which is removed at the end\n"
+	"      --fd-store           have the service manager keep the guests' connections, too,\n"
+	"                           over a restart of the helper\n"
 	"      --allow-uid USER     serve this user's clients and root's only, name or number;\n"
 	"                           may be given several times\n"
 	"      --max-clients COUNT  serve at most so many connections at once (256)\n"
@@ -402,6 +406,9 @@ static enum options_result parse_one(int option, const char *argument, struct op
 		return parse_log_level(argument, &options->log_level);
 	case OPTION_READY_FD:
 		return parse_ready_fd(argument, &options->ready_fd);
+	case OPTION_FD_STORE:
+		options->fd_store = true;
+		return OPTIONS_RUN;
 	case OPTION_PID_FILE:
 		options->pid_file = argument;
 		return OPTIONS_RUN;
@@ -444,12 +451,12 @@ static enum options_result parse_one(int option, const char *argument, struct op
 }
 
 /* How QEMU reaches the helper. */
-static enum options_result check_socket(const struct options *options)
+static enum options_result check_socket(const struct options *options, bool resumes)
 {
 	const size_t longest = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
 
 	/* Whether the socket that a service manager announces is there, and is one to serve, is seen at the start. */
-	if (!options->socket && options->fd < 0 && !getenv("LISTEN_FDS"))
+	if (!options->socket && options->fd < 0 && !resumes && !getenv("LISTEN_FDS"))
 		return wrong("say how QEMU reaches the helper: --socket NAME or --fd NUMBER");
 	if (options->socket && options->fd >= 0)
 		return wrong("give either --socket or --fd, not both");
@@ -467,7 +474,7 @@ static enum options_result check_socket(const struct options *options)
 }
 
 /* What options mean together. */
-static enum options_result check(const struct options *options)
+static enum options_result check(const struct options *options, bool resumes)
 {
 	const char *idmap_fault = idmap_check(&options->confinement.idmap);
 
@@ -477,7 +484,7 @@ static enum options_result check(const struct options *options)
 		return wrong("--idmap: %s", idmap_fault);
 	if (idmap_exists(&options->confinement.idmap) && options->confinement.kind == SANDBOX_CHROOT)
 		return wrong("--idmap needs --sandbox=namespace");
-	return check_socket(options);
+	return check_socket(options, resumes);
 }
 
 /* The last one there is; others are not looked at yet. */
@@ -538,7 +545,7 @@ static enum options_result parse_with_config(int count, char **arguments, int co
 	return result;
 }
 
-enum options_result options_parse(int count, char **arguments, int config_fd, struct options *options)
+enum options_result options_parse(int count, char **arguments, bool resumes, int config_fd, struct options *options)
 {
 	enum options_result result;
 
@@ -560,5 +567,5 @@ enum options_result options_parse(int count, char **arguments, int config_fd, st
 	};
 	result = options->config ? parse_with_config(count, arguments, config_fd, options) :
 	                           parse_all(count, arguments, options);
-	return result == OPTIONS_RUN ? check(options) : result;
+	return result == OPTIONS_RUN ? check(options, resumes) : result;
 }

@@ -23,6 +23,14 @@ struct client_identity {
 	char program[PEER_PROGRAM_SIZE];
 };
 
+struct custody;
+
+/* Where another copy of each connection is kept: monitor/store.h. */
+struct custody_store {
+	void (*put)(const struct custody *custody, uint32_t index);
+	void (*remove)(uint32_t index);
+};
+
 struct custody {
 	struct scoreboard scoreboard;
 	int *copies;    /* a descriptor for each slot, or -1 */
@@ -30,6 +38,7 @@ struct custody {
 	struct client_identity *clients; /* for each slot */
 	struct tally gone[LEDGER_OPS];   /* what those that are gone asked for */
 	struct ration lines;             /* of the log, about them */
+	const struct custody_store *store; /* that keeps the connections, too: our end is not theirs. NULL: there is none */
 	uint64_t admitted;               /* that there ever were */
 	uint32_t count;                  /* slots in use */
 	uint32_t most;                   /* that may be */
@@ -51,6 +60,12 @@ int custody_adopt(struct custody *custody, uint32_t most);
  * in use, fd is not taken.
  */
 int custody_admit(struct custody *custody, int fd, const struct peer *peer);
+
+/*
+ * After custody_adopt(): puts a socket back into the slot that it had, as no worker's. False: this is no connection, or
+ * the slot is none, or taken; fd is not.
+ */
+bool custody_readmit(struct custody *custody, uint32_t index, int fd);
 
 /* The next slot from `first` on whose connection no worker has, or -1. */
 int custody_next_unhanded(const struct custody *custody, uint32_t first);

@@ -20,6 +20,7 @@
 #include "monitor/pid_file.h"
 #include "monitor/refusal.h"
 #include "monitor/rehearsal.h"
+#include "monitor/store.h"
 #include "monitor/stuck.h"
 #include "monitor/workforce.h"
 #include "options.h"
@@ -43,6 +44,7 @@ struct monitor {
 	bool named;
 	struct pid_file pid_file;
 	struct notify notify;
+	struct legacy legacy; /* until there is a custody */
 	struct keeper keeper;
 	struct listener listener;
 	struct refusals refusals;

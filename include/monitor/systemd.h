@@ -9,12 +9,14 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* The functions of <systemd/sd-daemon.h> that are used: sd_notify(3), sd_watchdog_enabled(3) ... */
 struct systemd {
 	int (*notify)(int unset_environment, const char *state);
+	int (*notify_with_fds)(pid_t pid, int unset_environment, const char *state, const int *fds, unsigned count);
 	int (*watchdog_enabled)(int unset_environment, uint64_t *microseconds);
-	int (*listen_fds)(int unset_environment);
+	int (*listen_fds_with_names)(int unset_environment, char ***names);
 	int (*is_socket_unix)(int fd, int type, int listening, const char *path, size_t length);
 };
 

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "common/descriptor.h"
 #include "common/log.h"
@@ -63,7 +65,7 @@ static void prepare_slot(struct custody *custody, uint32_t index)
 		memset(&custody->scoreboard.ledgers[index], 0, sizeof *custody->scoreboard.ledgers);
 }
 
-static void introduce(struct custody *custody, uint32_t index, const struct peer *peer)
+static void introduce(struct custody *custody, uint32_t index, const struct peer *peer, const char *how)
 {
 	struct client_identity *client = &custody->clients[index];
 	struct slot *slot = &custody->scoreboard.slots[index];
@@ -78,7 +80,7 @@ static void introduce(struct custody *custody, uint32_t index, const struct peer
 	slot->uid = client->uid;
 	slot->gid = client->gid;
 	if (may_log(custody))
-		log_info("client pid %d (%s), uid %u: connected", (int)client->pid, client->program, (unsigned)client->uid);
+		log_info("client pid %d (%s), uid %u: %s", (int)client->pid, client->program, (unsigned)client->uid, how);
 }
 
 int custody_adopt(struct custody *custody, uint32_t most)
@@ -86,7 +88,12 @@ int custody_adopt(struct custody *custody, uint32_t most)
 	struct scoreboard *scoreboard = &custody->scoreboard;
 	int error = scoreboard_adopt(scoreboard, scoreboard->slots_fd, scoreboard->ledgers_fd, most);
 
-	return error ? error : make_room(custody, most);
+	if (!error)
+		error = make_room(custody, most);
+	/* Who had a slot before may have left something in its ledger. */
+	for (uint32_t i = 0; !error && i < scoreboard->count; i++)
+		custody->clients[i].number = 1;
+	return error;
 }
 
 int custody_admit(struct custody *custody, int fd, const struct peer *peer)
@@ -95,13 +102,40 @@ int custody_admit(struct custody *custody, int fd, const struct peer *peer)
 		if (custody->copies[i] >= 0)
 			continue;
 		prepare_slot(custody, i);
-		introduce(custody, i, peer);
+		introduce(custody, i, peer, "connected");
 		custody->copies[i] = fd;
 		custody->holders[i] = 0;
 		custody->count++;
+		if (custody->store)
+			custody->store->put(custody, i);
 		return (int)i;
 	}
 	return -ENOSPC;
+}
+
+static bool is_connected(int fd)
+{
+	struct sockaddr_un address;
+	socklen_t size = sizeof address;
+
+	return !getpeername(fd, (struct sockaddr *)&address, &size) && address.sun_family == AF_UNIX;
+}
+
+bool custody_readmit(struct custody *custody, uint32_t index, int fd)
+{
+	struct slot *slot;
+	struct peer peer;
+
+	if (index >= custody->scoreboard.count || custody->copies[index] >= 0 || !is_connected(fd))
+		return false;
+	slot = &custody->scoreboard.slots[index];
+	if (slot_phase(slot) == SLOT_CLOSED)
+		return false;
+	peer_read(fd, &peer);
+	introduce(custody, index, &peer, "goes on");
+	custody->copies[index] = fd;
+	custody->count++;
+	return true;
 }
 
 int custody_next_unhanded(const struct custody *custody, uint32_t first)
@@ -179,6 +213,8 @@ uint32_t custody_reap(struct custody *custody)
 			continue;
 		close_account(custody, i);
 		custody->reaped_requests += slot_load(slot->requests);
+		if (custody->store)
+			custody->store->remove(i);
 		close_copy(custody, i);
 		slot_set_phase(slot, SLOT_FREE);
 		custody->count--;
@@ -199,8 +235,12 @@ uint64_t custody_requests(const struct custody *custody)
 
 void custody_destroy(struct custody *custody)
 {
-	for (uint32_t i = 0; custody->copies && i < custody->scoreboard.count; i++)
-		close_copy(custody, i);
+	for (uint32_t i = 0; custody->copies && i < custody->scoreboard.count; i++) {
+		if (custody->store)
+			descriptor_close(&custody->copies[i]);
+		else
+			close_copy(custody, i);
+	}
 	free(custody->copies);
 	free(custody->holders);
 	free(custody->clients);

@@ -524,6 +524,8 @@ static int take_all(struct parcel *parcel, struct monitor *monitor)
 	pass_monitor(parcel, monitor, &listening, &control);
 	pass_workforce(parcel, &handed);
 	error = parcel->error;
+	if (!error && monitor->options->fd_store && monitor->notify.wanted)
+		store_begin(&monitor->custody);
 	monitor->base = event_base_new();
 	if (!error)
 		error = monitor->base ? monitor_equip(monitor) : -ENOMEM;

@@ -293,6 +293,7 @@ void monitor_init(struct monitor *monitor, const struct options *options)
 		.limits = { options->max_clients, options->threads },
 		.export_fd = -1,
 		.inherited_fd = -1,
+		.legacy = { .slots_fd = -1, .ledgers_fd = -1 },
 		.daemon_fd = -1,
 		.control_fd = -1,
 		.ready_fd = -1,
@@ -337,6 +338,7 @@ int monitor_equip(struct monitor *monitor)
 		.threads = monitor->limits.threads,
 		.busy_poll = monitor->options->busy_poll,
 		.stuck_after = stuck_after(monitor),
+		.release = monitor->custody.store != NULL,
 		.confinement = monitor->options->confinement,
 		.policy = monitor->options->policy,
 		.scoreboard = monitor->custody.scoreboard,
@@ -369,6 +371,7 @@ void monitor_finish(struct monitor *monitor)
 	listener_stop(&monitor->listener);
 	workforce_finish(&monitor->workforce);
 	stuck_forget(&monitor->stuck, NULL);
+	legacy_finish(&monitor->legacy);
 	refusals_finish(&monitor->refusals);
 	custody_destroy(&monitor->custody);
 	pid_file_remove(&monitor->pid_file);

@@ -25,8 +25,6 @@
 #include "monitor/peer.h"
 #include "monitor/ready.h"
 
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
-
 static int open_export(struct monitor *monitor)
 {
 	const char *path = monitor->options->path;
@@ -131,6 +129,23 @@ static int open_all(struct monitor *monitor)
 	return error ? error : make_named(monitor);
 }
 
+/* With the guests of an earlier monitor, if there are some. */
+static int make_custody(struct monitor *monitor)
+{
+	int error = legacy_adopt(&monitor->legacy, &monitor->custody, monitor->limits.clients);
+
+	legacy_finish(&monitor->legacy);
+	if (error == 0)
+		error = custody_create(&monitor->custody, monitor->limits.clients);
+	if (error < 0)
+		return error;
+	if (monitor->options->fd_store && !monitor->notify.wanted)
+		log_warning("--fd-store: there is no service manager to keep anything (NOTIFY_SOCKET)");
+	else if (monitor->options->fd_store)
+		store_begin(&monitor->custody);
+	return 0;
+}
+
 static int prepare(struct monitor *monitor)
 {
 	int error;
@@ -144,7 +159,7 @@ static int prepare(struct monitor *monitor)
 	monitor->base = event_base_new();
 	error = chdir("/") ? -errno : 0;
 	if (!error)
-		error = monitor->base ? custody_create(&monitor->custody, monitor->limits.clients) : -ENOMEM;
+		error = monitor->base ? make_custody(monitor) : -ENOMEM;
 	if (!error)
 		error = monitor_equip(monitor);
 	if (error) {
@@ -162,7 +177,7 @@ static int take_from_launcher(struct monitor *monitor)
 
 	notify_init(&monitor->notify);
 	monitor->inherited_fd = options->fd;
-	error = activation_take(!options->socket && options->fd < 0, &monitor->inherited_fd);
+	error = activation_take(!options->socket && options->fd < 0, &monitor->inherited_fd, &monitor->legacy);
 	if (!error && options->ready_fd >= 0)
 		error = ready_check(options->ready_fd);
 	if (!error)
@@ -173,14 +188,23 @@ static int take_from_launcher(struct monitor *monitor)
 /* Nothing else of the launcher's but the standard descriptors. */
 static int shed_launcher(const struct monitor *monitor)
 {
-	int keep[] = { monitor->inherited_fd, monitor->ready_fd };
+	int *keep = calloc(monitor->legacy.count + 4, sizeof *keep);
+	unsigned count;
 	sigset_t none;
+	int error;
 
+	if (!keep)
+		return -ENOMEM;
+	count = legacy_list(&monitor->legacy, keep);
+	keep[count++] = monitor->inherited_fd;
+	keep[count++] = monitor->ready_fd;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	umask(0);
-	return descriptor_close_all_but(keep, COUNT(keep));
+	error = descriptor_close_all_but(keep, count);
+	free(keep);
+	return error;
 }
 
 /* The part of it that is another process's business: who started us, and who we become. */

@@ -32,10 +32,12 @@ const struct systemd *systemd_load(void)
 		return NULL;
 	}
 	FIND(library, watchdog_enabled, sd_watchdog_enabled);
-	FIND(library, listen_fds, sd_listen_fds);
+	FIND(library, listen_fds_with_names, sd_listen_fds_with_names);
+	FIND(library, notify_with_fds, sd_pid_notify_with_fds);
 	FIND(library, is_socket_unix, sd_is_socket_unix);
 	FIND(library, notify, sd_notify);
-	if (functions.notify && functions.watchdog_enabled && functions.listen_fds && functions.is_socket_unix)
+	if (functions.notify && functions.watchdog_enabled && functions.listen_fds_with_names &&
+	    functions.notify_with_fds && functions.is_socket_unix)
 		return &functions;
 	log_error(LIBRARY " lacks a function of <systemd/sd-daemon.h>");
 	functions.notify = NULL;

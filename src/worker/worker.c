@@ -269,7 +269,9 @@ static void on_deadline(evutil_socket_t fd, short what, void *argument)
 			continue;
 		connection_abandon(connection, &worker->settlement);
 		close(connection->fd);
-		slot_set_phase(slot, SLOT_CLOSED);
+		/* Where it goes on with another helper, that one sees what it was left with. */
+		if (!worker->setup->release)
+			slot_set_phase(slot, SLOT_CLOSED);
 	}
 	leave(worker, EXIT_SUCCESS);
 }

@@ -10,7 +10,7 @@ from support.helper import ROOT, Helper
 from support.launch import run
 
 OPTIONS = ["-p", "--path", "-s", "--socket", "-f", "--fd", "-u", "--uid", "-g", "--gid", "-n", "--nodaemon"]
-OPTIONS += ["--config", "--ready-fd", "--pid-file", "--control", "--log-level"]
+OPTIONS += ["--config", "--fd-store", "--ready-fd", "--pid-file", "--control", "--log-level"]
 OPTIONS += ["--allow-uid", "--max-clients", "--threads", "--busy-poll", "--sandbox", "--seccomp", "--idmap"]
 OPTIONS += ["--readonly", "--no-devices", "--no-setid", "--xattr-policy"]
 OPTIONS += ["--utime-quirk", "--rlimit-nofile", "--crash-limit", "--stuck-after", "-h", "--help", "--version"]

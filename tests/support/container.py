@@ -20,16 +20,16 @@ LEFT_OUT = ("etc/systemd/system", "etc/systemd/user", "run", "etc/fstab", "etc/r
 
 
 class Container:
-    """.root is its root directory, as seen from here."""
+    """.root is its root directory, as seen from here, without what is mounted in it; .leader its first process."""
 
     def __init__(self, root, leader):
         self.root = root
-        self._leader = leader
+        self.leader = leader
 
     def command(self, *words):
         """What runs these words in it."""
-        entering = ["nsenter", f"--target={self._leader}", "--mount", "--uts", "--ipc", "--pid", "--net", "--cgroup"]
-        return [*entering, f"--root=/proc/{self._leader}/root", "--wdns=/root", *map(str, words)]
+        entering = ["nsenter", f"--target={self.leader}", "--mount", "--uts", "--ipc", "--pid", "--net", "--cgroup"]
+        return [*entering, f"--root=/proc/{self.leader}/root", "--wdns=/root", *map(str, words)]
 
     def attempt(self, *words, timeout=60):
         """Runs a command; its output and errors are one text."""

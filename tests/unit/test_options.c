@@ -56,7 +56,7 @@ static enum options_result parse_list(const char *const *arguments)
 	for (; arguments[count - 1]; count++)
 		copies[count] = (char *)(uintptr_t)arguments[count - 1];
 	memset(&options, 0xa5, sizeof options);
-	result = options_parse(count, copies, -1, &options);
+	result = options_parse(count, copies, false, -1, &options);
 	restore(stdout, saved_out, out, sizeof out);
 	restore(stderr, saved_err, err, sizeof err);
 	return result;
