@@ -272,7 +272,7 @@ def test_chroot_or_nothing(export, tmp_path):
     prefix = "setpriv --bounding-set=-sys_chroot".split()
     done = run("-n", "-p", export, "-s", tmp_path / "s", "--sandbox=chroot", prefix=prefix)
     assert done.returncode == 1
-    assert "cannot confine the worker" in done.stderr
+    assert "cannot confine the worker: chroot" in done.stderr
     assert not (tmp_path / "s").exists()
 
 
