@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """What it costs to time and count each request: our helper beside one that does not (tests/bench/uncounted.c).
 
-Many short turns: counting, not counting, and counting once more. The cost is what the two that count come to beside the one
-between them, so that a machine that becomes slower or faster meanwhile cancels out. What the same two differ by among
+Many short turns: counting, not counting, and counting once more. The cost is what the two that count come to beside the
+one between them, so that a machine that becomes slower or faster meanwhile cancels out. What the two differ by among
 themselves is the noise, of which the middle half is shown: a cost within it is not measurable.
 """
 
@@ -44,10 +44,8 @@ def judge(operation, clients, turns):
         low, _, high = statistics.quantiles((noise(turn, field) for turn in turns), n=4)
         hidden = low <= median <= high
         within &= hidden
-        print(
-            f"| {operation} | {clients} | {name} | **{median:.3f}** | {low:.3f} to {high:.3f} | {'no' if hidden else 'yes'} |",
-            flush=True,
-        )
+        figures = f"**{median:.3f}** | {low:.3f} to {high:.3f} | {'no' if hidden else 'yes'}"
+        print(f"| {operation} | {clients} | {name} | {figures} |", flush=True)
     return within
 
 

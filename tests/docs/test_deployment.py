@@ -34,8 +34,9 @@ def shell(tmp_path):
         for name, ours in names.items():
             assert name in block or name != "/run/"
             block = block.replace(name, ours)
+        environment = {**os.environ, "PATH": path}
         done = subprocess.run(
-            ["bash", "-ec", block], env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=60, check=False
+            ["bash", "-ec", block], env=environment, capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode == 0, done.stderr
 

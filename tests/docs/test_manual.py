@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What the manual, the README and --help say, held against one another and against the program."""
 
+import os
 import pathlib
 import re
 import subprocess
 
 import pytest
 from support import control
-from support.helper import OURS
+from support.helper import OURS, wait_for
+from support.wire import Client
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MANUAL = ROOT / "man/virtfs-proxy-helper.1"
@@ -81,6 +83,40 @@ def test_socat_example(helper, source):
     assert reply[:8] == bytes([0, 0, 0, 0, 116, 0, 0, 0])
     mode = int.from_bytes(reply[8 + 24 : 8 + 28], "little")
     assert mode == helper.export.lstat().st_mode
+
+
+SECTIONS = ("OPTIONS", "SIGNALS", "LOG", "ENVIRONMENT", "FILES", "EXIT STATUS", "SECURITY", "LIMITATIONS", "EXAMPLES")
+
+
+def section(name):
+    return re.search(rf"^\.Sh {name}\n(.*?)(?=^\.Sh )", MANUAL.read_text(), re.MULTILINE | re.DOTALL)[1]
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_section_is_there(name):
+    assert len(section(name).splitlines()) >= 5
+
+
+def test_examples_are_there():
+    for word in ("qemu-system-x86_64", "systemctl enable", "socat", "--fd", "--ready-fd"):
+        assert word in section("EXAMPLES"), word
+
+
+def test_launcher_example(export, run_directory):
+    """The launcher's one client is served, and with it the helper ends."""
+    shell = re.search(r"^socat UNIX-LISTEN:.*?,nofork$", section("EXAMPLES"), re.MULTILINE | re.DOTALL)[0]
+    for name, ours in {"\\e\n": "\\\n", "/run/virtfs/": f"{run_directory}/", "/srv/share": str(export)}.items():
+        assert name in shell
+        shell = shell.replace(name, ours)
+    path = f"{pathlib.Path(OURS).parent}:{os.environ['PATH']}"
+    with subprocess.Popen(["sh", "-c", shell], env={**os.environ, "PATH": path}) as launcher:
+        try:
+            wait_for((run_directory / "one.sock").exists, what="the launcher")
+            with Client.connect(run_directory / "one.sock") as client:
+                assert client.lstat("/").ino == export.stat().st_ino
+            assert launcher.wait(10) == 0
+        finally:
+            launcher.kill()
 
 
 def test_files_that_the_texts_name_are_there():

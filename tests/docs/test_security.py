@@ -97,7 +97,8 @@ def test_profile_allows_every_capability_that_the_worker_keeps():
 
 def pattern(glob):
     """A name in a rule, apparmor.d(5), as a regular expression."""
-    translated = {"**": ".*", "*": "[^/]*", "{": "(?:", "}": ")", ",": "|", "@{PROC}": "/proc", "@{pid}": r"\d+", "@{pids}": r"\d+"}
+    translated = {"**": ".*", "*": "[^/]*", "{": "(?:", "}": ")", ",": "|"}
+    translated |= {"@{PROC}": "/proc", "@{pid}": r"\d+", "@{pids}": r"\d+"}
     parts = re.split(r"(@\{\w+\}|\*\*|[*{},])", glob)
     return "".join(translated.get(part, re.escape(part)) for part in parts)
 

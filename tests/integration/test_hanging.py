@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What hangs in the file system stops its client, and nobody else.
 
-A frozen ext4 stands for a failing disk: creating in it hangs, beyond the reach of any signal, until it is thawed. A FUSE
-file system that stops answering stands for one whose server is gone, of which docs/deployment.md tells.
+A frozen ext4 stands for a failing disk: creating in it hangs, beyond the reach of any signal, until it is thawed. A
+FUSE file system that stops answering stands for one whose server is gone, of which docs/deployment.md tells.
 """
 
 import errno

@@ -268,6 +268,14 @@ def test_auto_falls_back_and_says_why(export, tmp_path):
         assert "sandbox: chroot (no namespace: cannot make a mount namespace: Operation not permitted)" in helper.log()
 
 
+def test_chroot_or_nothing(export, tmp_path):
+    prefix = "setpriv --bounding-set=-sys_chroot".split()
+    done = run("-n", "-p", export, "-s", tmp_path / "s", "--sandbox=chroot", prefix=prefix)
+    assert done.returncode == 1
+    assert "cannot confine the worker: chroot" in done.stderr
+    assert not (tmp_path / "s").exists()
+
+
 @pytest.mark.parametrize("demand", [("--sandbox=namespace",), ("--idmap=both:0:100000:65536",)])
 def test_namespace_or_nothing(export, tmp_path, demand):
     done = run("-n", "-p", export, "-s", tmp_path / "s", *demand, prefix=WITHOUT_SYS_ADMIN.split())

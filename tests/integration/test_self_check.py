@@ -30,7 +30,8 @@ def started(export, name, option, *strace):
     if shutil.which("strace") is None:
         pytest.skip("there is no strace")
     with open("/etc/passwd", "rb") as foreign, socket.socket() as other:
-        command = ["strace", "-f", "-qq", "-o", "/dev/null", *(part for expression in strace for part in ("-e", expression))]
+        expressions = [part for expression in strace for part in ("-e", expression)]
+        command = ["strace", "-f", "-qq", "-o", "/dev/null", *expressions]
         command += [OURS, "--nodaemon", "--path", export, "--socket", name, option]
         with subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

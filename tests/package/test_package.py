@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The Debian package: built, looked over by lintian, installed beside QEMU's helper, used, and purged without a trace.
 
-It is installed into an overlay of this machine, which stays as it is. In most tests no systemd runs there: an instance is
-started with the installed unit's own command by systemd-socket-activate. In one, the overlay is booted.
+It is installed into an overlay of this machine, which stays as it is. In most tests no systemd runs there: an instance
+is started with the installed unit's own command by systemd-socket-activate. In one, the overlay is booted.
 """
 
 import contextlib

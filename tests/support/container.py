@@ -15,6 +15,9 @@ from .helper import wait_for
 from .overlay import overlay
 
 BOOT_TIMEOUT = 60
+ENVIRONMENT = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", "HOME": "/root",
+}  # fmt: skip
 # What this machine starts, or keeps from being started, is not for its copy.
 LEFT_OUT = ("etc/systemd/system", "etc/systemd/user", "run", "etc/fstab", "etc/rc.local", "usr/sbin/policy-rc.d")
 
@@ -36,7 +39,7 @@ class Container:
         return subprocess.run(
             self.command(*words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             timeout=timeout, check=False,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", "HOME": "/root"},
+            env=ENVIRONMENT,
         )  # fmt: skip
 
     def run(self, *words, timeout=60):
@@ -65,7 +68,8 @@ class _ControlGroup:
         return self
 
     def __exit__(self, *_):
-        wait_for(lambda: all(self._remove(path) for path in self._directories), what="the end of the container's processes")
+        gone = lambda: all(self._remove(path) for path in self._directories)  # noqa: E731
+        wait_for(gone, what="the end of the container's processes")
 
     @staticmethod
     def _remove(path):
