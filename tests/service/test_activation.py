@@ -13,7 +13,7 @@ from support.helper import OURS, wait_for
 from support.launch import Daemon, run, under_number
 from support.wire import Client
 
-ANNOUNCED = 'export LISTEN_FDS={count} LISTEN_PID={pid} LISTEN_FDNAMES=share; exec "$@"'
+ANNOUNCED = 'export LISTEN_FDS={count} LISTEN_PID={pid} LISTEN_FDNAMES={names}; exec "$@"'
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def listener(tmp_path):
 def announced(inherited, count=1, pid="$$"):
     """Options for run() and Daemon(), to start a helper that is told of `inherited` as descriptor 3."""
     with under_number(3, inherited) as options:
-        shell = ("bash", "-c", ANNOUNCED.format(count=count, pid=pid), "bash")
+        shell = ("bash", "-c", ANNOUNCED.format(count=count, pid=pid, names=":".join(["share"] * (2 if count == "2" else 1))), "bash")
         yield {**options, "prefix": (*options["prefix"], *shell)}
 
 
