@@ -3,9 +3,7 @@
 
 import errno
 import json
-import os
-import pathlib
-import re
+import shutil
 import signal
 
 import pytest
@@ -30,13 +28,12 @@ class Service:
         self.export.mkdir()
         self.config.write_text("path /srv/share\n")
         for path in (SERVICE, SOCKET):
-            text = path.read_text()
-            for program in (OURS, PROXYCTL):
-                text = re.sub(rf"^(Exec\w+)={os.path.basename(program)}", rf"\1={os.path.realpath(program)}", text, flags=re.MULTILINE)
-            # The build directory may be where the service must not look.
-            (machine.root / "etc/systemd/system" / path.name).write_text(text)
+            shutil.copy(path, machine.root / "etc/systemd/system")
+        for program in (OURS, PROXYCTL):
+            shutil.copy(program, machine.root / "usr/local/bin")
         self.run("systemctl", "daemon-reload")
-        self.run("systemctl", "start", UNIT)
+        done = machine.attempt("systemctl", "start", UNIT)
+        assert done.returncode == 0, self.log()
 
     def run(self, *words):
         return self._machine.run(*words)
@@ -51,7 +48,7 @@ class Service:
         self.run("pkill", f"-{number.value}", "-x", name)
 
     def status(self):
-        return json.loads(self.run(PROXYCTL, "--json", "status", "/run/virtfs-proxy/share.control"))
+        return json.loads(self.run("virtfs-proxyctl", "--json", "status", "/run/virtfs-proxy/share.control"))
 
     def log(self):
         return self.run("journalctl", "--no-pager", "-u", UNIT, "-o", "cat")
