@@ -2,9 +2,11 @@
 /* Memory that processes share, and the right to answer a request, which one of many gets. */
 #include "unit.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/scoreboard.h"
 
@@ -23,7 +25,67 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	return munmap(scoreboard.slots, SLOTS * sizeof(struct slot));
+	scoreboard_destroy(&scoreboard);
+	return 0;
+}
+
+/* As another program does, which has only the descriptors. */
+static int adopt(struct scoreboard *other, uint32_t count)
+{
+	return scoreboard_adopt(other, dup(scoreboard.slots_fd), dup(scoreboard.ledgers_fd), count);
+}
+
+static void what_is_adopted_is_the_same_memory(void **state)
+{
+	struct scoreboard other;
+
+	(void)state;
+	slot_store(scoreboard.slots[SLOTS - 1].requests, 77);
+	ledger_note(&scoreboard.ledgers[3], LEDGER_FIRST_OP, 0, 1000);
+	assert_int_equal(adopt(&other, 1), 0);
+	assert_int_equal(other.count, SLOTS);
+	assert_int_equal(slot_load(other.slots[SLOTS - 1].requests), 77);
+	assert_int_equal(atomic_load(&other.ledgers[3].rows[0].requests), 1);
+	slot_set_phase(&other.slots[0], SLOT_RELEASED);
+	assert_int_equal(slot_phase(&scoreboard.slots[0]), SLOT_RELEASED);
+	scoreboard_destroy(&other);
+}
+
+static void what_is_adopted_may_grow_and_the_first_goes_on(void **state)
+{
+	struct scoreboard other;
+
+	(void)state;
+	assert_int_equal(adopt(&other, 3 * SLOTS), 0);
+	assert_int_equal(other.count, 3 * SLOTS);
+	slot_set_phase(&other.slots[3 * SLOTS - 1], SLOT_IDLE);
+	slot_set_phase(&scoreboard.slots[SLOTS - 1], SLOT_IDLE);
+	assert_int_equal(slot_phase(&other.slots[SLOTS - 1]), SLOT_IDLE);
+	scoreboard_destroy(&other);
+}
+
+static void memory_cannot_be_taken_from_under_those_who_map_it(void **state)
+{
+	(void)state;
+	assert_int_equal(ftruncate(scoreboard.slots_fd, 0), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(ftruncate(scoreboard.ledgers_fd, 4096), -1);
+	assert_int_equal(errno, EPERM);
+}
+
+static void what_is_no_scoreboard_is_refused(void **state)
+{
+	struct scoreboard other;
+	int ends[2], odd = memfd_create("odd", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(ftruncate(odd, sizeof(struct slot) + 1), 0);
+	assert_int_equal(scoreboard_adopt(&other, odd, odd, 1), -EPROTO);
+	close(odd);
+	assert_int_equal(pipe(ends), 0);
+	assert_true(scoreboard_adopt(&other, ends[0], ends[1], 1) < 0);
+	close(ends[0]);
+	close(ends[1]);
 }
 
 static void slots_are_free_and_zero_at_first(void **state)
@@ -139,6 +201,10 @@ int main(void)
 		test(the_clock_is_the_monotonic_one),
 		test(only_an_executing_request_can_be_claimed),
 		test(one_of_many_claims_a_reply),
+		test(what_is_adopted_is_the_same_memory),
+		test(what_is_adopted_may_grow_and_the_first_goes_on),
+		test(memory_cannot_be_taken_from_under_those_who_map_it),
+		test(what_is_no_scoreboard_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("scoreboard", tests, NULL, NULL);
