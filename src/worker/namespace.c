@@ -226,10 +226,13 @@ int namespace_enter(int export_fd, int idmap_fd, const char **step)
 	tree = clone_export(idmap_fd, step);
 	if (tree < 0)
 		return tree;
-	/* For good measure: nothing in the worker makes a network socket or a queue. */
+	/*
+	 * For good measure: nothing in the worker makes a network socket or a queue. Where that may not be had, as in the unit
+	 * of contrib/systemd, there is nothing that anybody should do.
+	 */
 	if (unshare(CLONE_NEWNET))
-		log_info("the worker has no network namespace of its own: %s", strerror(errno));
+		log_write(LOG_DEBUG, "the worker has no network namespace of its own: %s", strerror(errno));
 	if (unshare(CLONE_NEWIPC))
-		log_info("the worker has no IPC namespace of its own: %s", strerror(errno));
+		log_write(LOG_DEBUG, "the worker has no IPC namespace of its own: %s", strerror(errno));
 	return change_root(tree, step);
 }
