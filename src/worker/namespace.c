@@ -2,8 +2,12 @@
 /*
  * Theory of operation: a chroot hides what lies outside from who looks up names inside, but a directory descriptor
  * that a client was passed leads anybody up to the host's root. In a mount namespace there is nothing above. So the
- * worker enters a copy of the host's, clones the export's mounts in it, and has the clone, with stricter flags,
- * change places with everything else, which is then unmounted.
+ * worker enters a copy of the host's, and clones the export's mounts in it, with stricter flags. Then an empty file
+ * system changes places with everything else, which is unmounted, and the clone comes on top of that. From its root
+ * ".." leads to itself: what it covers is the root of all there is, and has nothing above.
+ *
+ * It is not the clone itself that changes places: pivot_root(2) needs the lock of its top directory, which somebody
+ * holds for as long as a look at a name in there does not return. Then of all times another worker may be needed.
  *
  * It is the copy of the directory in the new namespace that is cloned: the working directory goes along into a new
  * mount namespace, a descriptor does not.
@@ -26,7 +30,7 @@
 #include "common/descriptor.h"
 #include "common/log.h"
 
-/* mount_setattr(2), open_tree(2), move_mount(2): as system calls, because older C libraries have no wrappers. */
+/* mount_setattr(2), open_tree(2), move_mount(2), and fsopen(2) with its like: as system calls, because older C libraries have no wrappers. */
 #ifndef SYS_mount_setattr
 #define SYS_mount_setattr 442
 #endif
@@ -37,6 +41,7 @@ struct attributes {
 
 /* Of <linux/mount.h>, which cannot be included beside every <sys/mount.h>. */
 enum {
+	SET_READONLY = 0x1,
 	SET_NOSUID = 0x2,
 	SET_NODEV = 0x4,
 	SET_NOEXEC = 0x8,
@@ -45,6 +50,8 @@ enum {
 	TREE_CLOEXEC = O_CLOEXEC,
 	MOVE_FROM_EMPTY_PATH = 0x4,
 	WITH_MOUNTS_BELOW = 0x8000, /* AT_RECURSIVE */
+	FS_CLOEXEC = 1,
+	FS_CREATE = 6, /* FSCONFIG_CMD_CREATE */
 };
 
 /* --- PID --- */
@@ -198,16 +205,61 @@ static bool is_shared(int directory)
 	return shared;
 }
 
-/* What the root was lies on top of the new one after the call, and goes. */
-static int change_root(int tree, const char **step)
+/* A file system with nothing in it, attached nowhere. Returns its descriptor or -errno. */
+static int make_empty(void)
 {
-	if (syscall(SYS_move_mount, tree, "", AT_FDCWD, "/", MOVE_FROM_EMPTY_PATH))
-		return step_failed(step, "attach the export's mounts");
-	if (fchdir(tree) || syscall(SYS_pivot_root, ".", "."))
+	AUTO_CLOSE int maker = (int)syscall(SYS_fsopen, "tmpfs", FS_CLOEXEC);
+	int made;
+
+	if (maker < 0 || syscall(SYS_fsconfig, maker, FS_CREATE, NULL, NULL, 0))
+		return -errno;
+	made = (int)syscall(SYS_fsmount, maker, FS_CLOEXEC, SET_READONLY | SET_NODEV | SET_NOSUID | SET_NOEXEC);
+	return made < 0 ? -errno : made;
+}
+
+/* Puts mounts on top of our root. */
+static int cover_root(int tree)
+{
+	return (int)syscall(SYS_move_mount, tree, "", AT_FDCWD, "/", MOVE_FROM_EMPTY_PATH);
+}
+
+static bool is_root(int directory)
+{
+	struct stat root, here;
+
+	return !stat("/", &root) && !fstat(directory, &here) && root.st_dev == here.st_dev && root.st_ino == here.st_ino;
+}
+
+/*
+ * What the root was lies on top of the new one after the call, and goes. Whether it has cannot be seen any more once the
+ * export covers it: so that is looked at here.
+ */
+static int leave_all(int empty, const char **step)
+{
+	if (empty < 0 || cover_root(empty))
+		return step_failed(step, "make an empty file system");
+	if (fchdir(empty) || syscall(SYS_pivot_root, ".", "."))
 		return step_failed(step, "pivot_root");
 	if (umount2(".", MNT_DETACH))
 		return step_failed(step, "unmount everything else");
-	return chdir("/") ? step_failed(step, "chdir to the new root") : 0;
+	if (is_root(empty))
+		return 0;
+	errno = ENOTRECOVERABLE;
+	return step_failed(step, "part from the host's root");
+}
+
+static int change_root(int tree, const char **step)
+{
+	AUTO_CLOSE int empty = make_empty();
+	int error = leave_all(empty, step);
+
+	if (error)
+		return error;
+	if (cover_root(tree))
+		return step_failed(step, "attach the export's mounts");
+	if (fchdir(tree) || chroot(".") || chdir("/"))
+		return step_failed(step, "go to the new root (chroot)");
+	return 0;
 }
 
 int namespace_enter(int export_fd, int idmap_fd, const char **step)

@@ -263,17 +263,20 @@ def test_another_version_of_what_is_handed_over_is_refused(export, socket_path, 
 # What is in hand
 
 
-@pytest.fixture
-def hung(export):
-    """Where a file system that hangs is to be. In the export's root a new worker could not be confined meanwhile."""
+@pytest.fixture(params=["below", "the export"])
+def hung(export, request):
+    """Where a file system that hangs is to be, and what its file is to a client."""
+    if request.param == "the export":
+        return export, "//file"
     (export / "hung").mkdir()
-    return export / "hung"
+    return export / "hung", "//hung/file"
 
 
 def test_a_request_that_does_not_return_stays_with_the_old_worker(export, hung, socket_path):
-    with HangingFileSystem(hung) as file_system, Helper(export, args=("--control", socket_path)) as helper:
+    place, file = hung
+    with HangingFileSystem(place) as file_system, Helper(export, args=("--control", socket_path)) as helper:
         with helper.connect() as stuck, helper.connect() as other:
-            stuck.send(Op.LSTAT, path="//hung/file")
+            stuck.send(Op.LSTAT, path=file)
             old = worker_of(helper)
             proc.wait_for_hanging(old)
             assert "1 are in the middle" in reload(socket_path)
@@ -283,7 +286,7 @@ def test_a_request_that_does_not_return_stays_with_the_old_worker(export, hung, 
                 stuck.recv(Op.LSTAT)
             the_only_worker(helper, but=old)
             with fails(errno.ENOENT):
-                stuck.lstat("//hung/file")
+                stuck.lstat(file)
             assert other.lstat("/").nlink >= 2
 
 
@@ -315,16 +318,17 @@ def test_requests_that_are_sent_at_once_are_all_answered_in_their_order(helper, 
 
 
 def test_too_many_old_workers_are_told_of(export, hung, socket_path):
-    with HangingFileSystem(hung) as file_system, Helper(export, args=("--control", socket_path)) as helper:
+    place, file = hung
+    with HangingFileSystem(place) as file_system, Helper(export, args=("--control", socket_path)) as helper:
         clients = []
         for _ in range(4):
             clients.append(helper.connect())
-            clients[-1].send(Op.LSTAT, path="//hung/file")
+            clients[-1].send(Op.LSTAT, path=file)
             wait_for(lambda: len(control.status(socket_path)["clients"]) == len(clients))
             wait_for(lambda: all(one["in_flight"] for one in control.status(socket_path)["clients"]))
             reload(socket_path)
         clients.append(helper.connect())
-        clients[-1].send(Op.LSTAT, path="//hung/file")
+        clients[-1].send(Op.LSTAT, path=file)
         wait_for(lambda: [one["in_flight"] for one in control.status(socket_path)["clients"]].count(None) == 0)
         reload(socket_path)
         assert "5 old workers" in refused(socket_path)
@@ -356,9 +360,10 @@ def test_a_stop_during_a_reload_is_a_stop(export, socket_path):
 
 
 def test_an_old_worker_that_dies_answers_with_an_error_through_the_new_one(export, hung, socket_path):
-    with HangingFileSystem(hung), Helper(export, args=("--control", socket_path)) as helper:
+    place, file = hung
+    with HangingFileSystem(place), Helper(export, args=("--control", socket_path)) as helper:
         with helper.connect() as stuck:
-            stuck.send(Op.LSTAT, path="//hung/file")
+            stuck.send(Op.LSTAT, path=file)
             old = worker_of(helper)
             proc.wait_for_hanging(old)
             reload(socket_path)
