@@ -120,10 +120,10 @@ def instance(machine, name):
     """The command of the installed unit, for the export of this name; yields the socket."""
     unit = parse(machine.root / UNITS[1:] / SERVICE.name)["Service"]
     (listen,) = parse(machine.root / UNITS[1:] / SOCKET.name)["Socket"]["ListenStream"]
-    (settings,), (command,) = unit["EnvironmentFile"], unit["ExecStart"]
+    (command,) = unit["ExecStart"]
     path = listen.replace("%i", name)
     (machine.root / path[1:]).parent.mkdir()
-    script = f'. {settings.replace("%i", name)}; exec systemd-socket-activate --listen={path} {command.replace("%i", name)}'
+    script = f'exec systemd-socket-activate --listen={path} {command.replace("%i", name)}'
     with subprocess.Popen(machine.command("sh", "-c", script), stderr=subprocess.PIPE) as process:
         try:
             wait_for((machine.root / path[1:]).exists, what="the socket")

@@ -55,7 +55,9 @@ class _ControlGroup:
     def __init__(self):
         mounts = [line.split() for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()]
         roots = [fields[1] for fields in mounts if fields[2] == "cgroup2" or "name=systemd" in fields[3].split(",")]
-        self._directories = [pathlib.Path(root) / f"virtfs-test-{os.getpid()}" for root in roots]
+        # Another copy of the machine may have the same hierarchies mounted.
+        same = {os.stat(root).st_dev: root for root in reversed(roots)}
+        self._directories = [pathlib.Path(root) / f"virtfs-test-{os.getpid()}" for root in same.values()]
 
     def command(self, *words):
         """What runs these words in it."""
