@@ -10,12 +10,17 @@ static void want(struct fuse_conn_info *connection, unsigned capability, bool wa
 		connection->want |= connection->capable & capability;
 }
 
-/* Attributes along with names are of use to a kernel that may keep them only. */
+/*
+ * What is read goes from the file to the kernel without a copy of ours (SPLICE_WRITE). Requests are not taken that way:
+ * each of the many small ones would cost a system call more, and the few large ones are no faster.
+ * Attributes along with names are of use to a kernel that may keep them only.
+ */
 static void init(void *data, struct fuse_conn_info *connection)
 {
 	const struct filesystem *fs = data;
 
-	want(connection, FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE, true);
+	want(connection, FUSE_CAP_SPLICE_WRITE, true);
+	want(connection, FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_MOVE, false);
 	want(connection, FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_PARALLEL_DIROPS, true);
 	want(connection, FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO, fs->timeout > 0);
 	want(connection, FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS, false);

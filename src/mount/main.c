@@ -78,7 +78,7 @@ static int serve(struct fuse_session *session, struct filesystem *fs, const stru
 
 	if (!config)
 		return -ENOMEM;
-	fuse_loop_cfg_set_clone_fd(config, 0);
+	fuse_loop_cfg_set_clone_fd(config, 1); /* threads then do not wait for one another's locks in the kernel */
 	fuse_loop_cfg_set_max_threads(config, options->connections + THREADS_BESIDES);
 	error = pool_watch(fs->pool);
 	if (!error)
