@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors of the export's directories, through which attributes are read with one system call, where our own user
- * may, instead of a request to the helper.
+ * Descriptors of the export's directories, through which attributes are read, and names removed, with one system call,
+ * where our own user may, instead of a request to the helper.
  *
  * Theory of operation. The helper passes a descriptor of the export's root. It lies on the helper's own mount of the
  * export, which maps ids and has other file systems below it as the helper sees them, so that what is found from there is
@@ -16,6 +16,8 @@
 #ifndef MOUNT_DIRECT_H
 #define MOUNT_DIRECT_H
 
+#include <stdbool.h>
+
 #include "mount/node.h"
 #include "mount/pool.h"
 
@@ -24,6 +26,7 @@ struct direct {
 	struct nodes *nodes;
 	int root;
 	uint64_t root_mount; /* its id, statx(2) */
+	atomic_bool writable; /* the helper has no policy against changes */
 	atomic_uint generation;
 	atomic_uint epoch;    /* the pool's when the root was asked for last */
 	atomic_llong asked;   /* and when, in ms */
@@ -40,5 +43,8 @@ int direct_check(struct direct *direct);
 
 /* The descriptor of a directory's node, which stays the node's; or -1: it cannot be had. */
 int direct_directory(struct direct *direct, struct node *node);
+
+/* The same for changing what names are in it: -1 also for an export that the helper keeps as it is. */
+int direct_changeable(struct direct *direct, struct node *node);
 
 #endif

@@ -26,6 +26,12 @@ static int open_root(struct pool *pool)
 	return (int)pool_give_back(pool, client, client ? proxyfs_open(client, "/", O_DIRECTORY) : 0);
 }
 
+/* A question without consequences: no directory can be truncated, but a policy is asked before that is seen. */
+static bool may_change(struct pool *pool)
+{
+	return pool_request(pool, &(struct proxyfs_request){ .op = PROXYFS_TRUNCATE, .path = { "/", 1 } }) == -EISDIR;
+}
+
 static uint64_t mount_of(int fd)
 {
 	struct statx seen;
@@ -44,7 +50,7 @@ int direct_init(struct direct *direct, struct pool *pool, struct nodes *nodes, s
 		return -errno;
 	getrlimit(RLIMIT_NOFILE, &files);
 	*direct = (struct direct){ .pool = pool, .nodes = nodes, .root_mount = mount_of(fd), .epoch = pool_epoch(pool),
-		                   .asked = now(), .limit = (unsigned)(files.rlim_cur / 2) };
+		                   .writable = may_change(pool), .asked = now(), .limit = (unsigned)(files.rlim_cur / 2) };
 	direct->root = descriptor_take(&fd);
 	pthread_mutex_init(&direct->lock, NULL);
 	return 0;
@@ -60,6 +66,7 @@ static int ask_for_root(struct direct *direct)
 		return fd;
 	if (fd < 0)
 		return 0; /* of no more descriptors, say; there is a helper */
+	direct->writable = may_change(direct->pool);
 	mount = mount_of(fd);
 	if (mount == direct->root_mount)
 		return 0;
@@ -144,4 +151,9 @@ int direct_directory(struct direct *direct, struct node *node)
 		return -1;
 	fd = open_directory(direct, node);
 	return fd < 0 ? -1 : keep_directory(direct, node, fd, generation);
+}
+
+int direct_changeable(struct direct *direct, struct node *node)
+{
+	return direct->writable ? direct_directory(direct, node) : -1;
 }

@@ -311,18 +311,48 @@ os.unlink("d/f"); os.rmdir("d")
 """)
 
 
-def test_renameat2_with_flags_is_refused_and_mv_does_without(site):
-    site.python("""
+RENAME_FLAGS = """
 import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
+def rename_with(flag, old, new):
+    return 0 if libc.renameat2(-100, old, -100, new, flag) == 0 else ctypes.get_errno()
+NOREPLACE, EXCHANGE = 1, 2
+"""
+
+
+def test_renameat2_with_flags(site):
+    """NOREPLACE is had where the user may rename by himself."""
+    site.python(RENAME_FLAGS + """
 create("a", b"a"); create("b", b"b")
-for flag, target in ((1, b"missing"), (2, b"b")):
-    assert libc.renameat2(-100, b"a", -100, target, flag) == -1
-    assert ctypes.get_errno() == errno.EINVAL
+assert rename_with(EXCHANGE, b"a", b"b") == errno.EINVAL
+assert rename_with(NOREPLACE, b"a", b"b") == errno.EEXIST
 assert content("a") == b"a" and content("b") == b"b"
+assert rename_with(NOREPLACE, b"a", b"c") == 0
+assert content("c") == b"a" and not os.path.exists("a")
 """)
-    site.run("mv", "-n", "a", "c")
-    assert (site.export / "c").read_bytes() == b"a"
+    site.run("mv", "-n", "c", "d")
+    assert (site.export / "d").read_bytes() == b"a"
+
+
+def test_renameat2_with_flags_where_only_the_helper_may(site):
+    site.export.chmod(0o755)
+    site.python(RENAME_FLAGS + """
+create("a", b"a")
+assert rename_with(NOREPLACE, b"a", b"c") == errno.EINVAL
+""")
+    site.run("mv", "-n", "a", "d")
+    assert (site.export / "d").read_bytes() == b"a"
+
+
+def test_removal_where_only_the_helper_may(site):
+    site.export.chmod(0o755)
+    site.python("""
+os.mkdir("d"); create("f")
+fails(errno.ENOTDIR, os.rmdir, "f")
+fails(errno.EISDIR, os.unlink, "d")
+os.unlink("f"); os.rmdir("d")
+""")
+    assert os.listdir(site.export) == []
 
 
 def test_names_and_paths_that_are_too_long(site):
