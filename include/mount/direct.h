@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors of the export's directories, through which attributes are read, and names removed, with one system call,
- * where our own user may, instead of a request to the helper.
+ * Descriptors of the export's directories, through which attributes are read, names removed, and our own user's
+ * files made, with one system call, where he may, instead of a request to the helper.
  *
  * Theory of operation. The helper passes a descriptor of the export's root. It lies on the helper's own mount of the
  * export, which maps ids and has other file systems below it as the helper sees them, so that what is found from there is
@@ -32,11 +32,12 @@ struct direct {
 	atomic_llong asked;   /* and when, in ms */
 	atomic_uint count;    /* of descriptors in nodes, at most limit */
 	unsigned limit;
+	bool used;            /* or all is asked of the helper */
 	pthread_mutex_t lock; /* over asking */
 };
 
-/* Asks for the export's root and its attributes. Returns 0 or -errno. */
-int direct_init(struct direct *direct, struct pool *pool, struct nodes *nodes, struct stat *root);
+/* Asks for the export's root and its attributes. Without `use`, there are no descriptors. Returns 0 or -errno. */
+int direct_init(struct direct *direct, struct pool *pool, struct nodes *nodes, bool use, struct stat *root);
 
 /* 0 or -EIO: there is no helper. To be called by each operation that asks the helper for nothing else. */
 int direct_check(struct direct *direct);

@@ -13,6 +13,7 @@ struct options {
 	unsigned connections;
 	double cache; /* seconds */
 	bool reconnect;
+	bool direct;
 	bool foreground;
 };
 

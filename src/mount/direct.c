@@ -39,7 +39,7 @@ static uint64_t mount_of(int fd)
 	return statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &seen) ? 0 : seen.stx_mnt_id;
 }
 
-int direct_init(struct direct *direct, struct pool *pool, struct nodes *nodes, struct stat *root)
+int direct_init(struct direct *direct, struct pool *pool, struct nodes *nodes, bool use, struct stat *root)
 {
 	AUTO_CLOSE int fd = open_root(pool);
 	struct rlimit files = { 0 };
@@ -50,7 +50,7 @@ int direct_init(struct direct *direct, struct pool *pool, struct nodes *nodes, s
 		return -errno;
 	getrlimit(RLIMIT_NOFILE, &files);
 	*direct = (struct direct){ .pool = pool, .nodes = nodes, .root_mount = mount_of(fd), .epoch = pool_epoch(pool),
-		                   .writable = may_change(pool), .asked = now(), .limit = (unsigned)(files.rlim_cur / 2) };
+		                   .writable = may_change(pool), .asked = now(), .limit = (unsigned)(files.rlim_cur / 2), .used = use };
 	direct->root = descriptor_take(&fd);
 	pthread_mutex_init(&direct->lock, NULL);
 	return 0;
@@ -143,6 +143,8 @@ int direct_directory(struct direct *direct, struct node *node)
 	unsigned generation = direct->generation;
 	int fd;
 
+	if (!direct->used)
+		return -1;
 	if (node == &direct->nodes->root)
 		return direct->root;
 	if (node->directory >= 0 && node->generation == generation)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "mount/filesystem.h"
@@ -67,7 +68,7 @@ static int open_export(struct filesystem *fs, const struct options *options)
 	if (error)
 		return error;
 	fs->timeout = options->cache;
-	error = direct_init(&fs->direct, fs->pool, &fs->nodes, &root);
+	error = direct_init(&fs->direct, fs->pool, &fs->nodes, options->direct, &root);
 	return error ? error : nodes_init(&fs->nodes, &root);
 }
 
@@ -110,6 +111,7 @@ static int run(const struct options *options, struct fuse_args *args)
 	int error, status;
 
 	allow_many_files();
+	umask(0); /* the kernel has applied that of who asks */
 	error = open_export(&fs, options);
 	if (error)
 		return fail("cannot connect to", options->socket, error);

@@ -20,6 +20,7 @@ static const struct option long_options[] = {
 	{ "connections", required_argument, NULL, 'n' },
 	{ "foreground", no_argument, NULL, 'f' },
 	{ "help", no_argument, NULL, 'h' },
+	{ "no-direct", no_argument, NULL, 'd' },
 	{ "no-reconnect", no_argument, NULL, 'r' },
 	{ "options", required_argument, NULL, 'o' },
 	{ "version", no_argument, NULL, 'v' },
@@ -35,10 +36,11 @@ static void print_help(void)
 	     "      --cache HOW         believe names and attributes for: none, auto (1 second), or\n"
 	     "                          so many seconds (none)\n"
 	     "      --connections N     at most so many to the helper (8)\n"
+	     "      --no-direct         leave all names and attributes to the helper\n"
 	     "      --no-reconnect      when the helper is gone, fail for ever\n"
 	     "  -f, --foreground        stay in the foreground\n"
 	     "  -o, --options OPT,...   options of mount(8) and fuse(4); and cache=, connections=,\n"
-	     "                          no-reconnect\n"
+	     "                          no-direct, no-reconnect\n"
 	     "  -h, --help              print this and exit\n"
 	     "      --version           print the version and exit\n"
 	     "\n"
@@ -93,6 +95,9 @@ static bool read_own(int option, const char *value, struct options *options)
 		return read_cache(value, &options->cache);
 	case 'n':
 		return read_connections(value, &options->connections);
+	case 'd':
+		options->direct = false;
+		return true;
 	case 'r':
 		options->reconnect = false;
 		return true;
@@ -120,6 +125,8 @@ static bool read_mount_option(const char *option, struct options *options, struc
 		return read_own('c', option + 6, options);
 	if (!strncmp(option, "connections=", 12))
 		return read_own('n', option + 12, options);
+	if (!strcmp(option, "no-direct"))
+		return read_own('d', NULL, options);
 	if (!strcmp(option, "no-reconnect"))
 		return read_own('r', NULL, options);
 	if (is_for_mount(option) || option[0] == '\0')
@@ -168,7 +175,7 @@ enum options_verdict options_read(int count, char **words, struct options *optio
 	enum options_verdict verdict;
 	int option;
 
-	*options = (struct options){ .connections = 8, .reconnect = true };
+	*options = (struct options){ .connections = 8, .reconnect = true, .direct = true };
 	while ((option = getopt_long(count, words, "fho:", long_options, NULL)) != -1) {
 		verdict = read_option(option, options, args);
 		if (verdict != OPTIONS_MOUNT)

@@ -29,7 +29,7 @@ def options_of_manual():
 
 
 def test_each_option_is_in_help_and_manual():
-    assert len(options_of_help()) == 7
+    assert len(options_of_help()) == 8
     assert options_of_help() == options_of_manual()
 
 

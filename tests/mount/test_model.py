@@ -16,8 +16,8 @@ SEED = int(os.environ.get("VPH_MOUNT_SEED") or random.randrange(1 << 32))
 
 @pytest.mark.parametrize(
     "helper, mount, user",
-    [((), (), 65534), ((), ("--cache=auto",), 65534), (("--idmap", "both:0:0:65536"), (), 65534), ((), (), None)],
-    ids=["plain", "cached", "mapped", "root"],
+    [((), (), 65534), ((), ("--no-direct",), 65534), ((), ("--cache=auto",), 65534), (("--idmap", "both:0:0:65536"), (), 65534), ((), (), None)],
+    ids=["plain", "asked", "cached", "mapped", "root"],
 )
 def test_same_as_local(start_site, helper, mount, user):
     print(f"VPH_MOUNT_SEED={SEED}")

@@ -25,6 +25,26 @@ def test_what_is_made_belongs_to_who_makes_it(site):
         assert (seen.st_uid, seen.st_gid) == (site.user, site.user), name
 
 
+@pytest.mark.parametrize("arguments", [(), ("--no-direct",)], ids=["direct", "asked"])
+def test_what_is_made_without_the_helper_is_as_it_makes_it(start_site, arguments):
+    """The mask is that of who asks, the group that of a directory that gives its own; the helper's policy counts."""
+    site = start_site(("--no-setid",), arguments)
+    site.export.chmod(0o777)
+    (site.export / "team").mkdir()
+    os.chown(site.export / "team", 0, 4321)
+    (site.export / "team").chmod(0o2777)
+    site.python("""
+os.umask(0o027)
+os.close(os.open("f", os.O_CREAT | os.O_WRONLY, 0o777))
+os.close(os.open("team/f", os.O_CREAT | os.O_WRONLY, 0o666))
+fails(errno.EPERM, os.open, "setid", os.O_CREAT | os.O_WRONLY, 0o4755)
+""")
+    seen = {name: os.lstat(site.export / name) for name in ("f", "team/f")}
+    assert [stat.S_IMODE(one.st_mode) for one in seen.values()] == [0o750, 0o640]
+    assert [one.st_gid for one in seen.values()] == [site.user, 4321]
+    assert [one.st_uid for one in seen.values()] == [site.user] * 2
+
+
 def test_owner_and_set_id_bits_are_changed_without_privilege(site):
     """The helper does it: what a guest's root does through QEMU's local driver, as a user of the host's."""
     site.python("create('f'); os.chown('f', 1234, 5678); os.chmod('f', 0o4755); os.lchown('f', -1, 7)")
@@ -345,6 +365,7 @@ assert rename_with(NOREPLACE, b"a", b"c") == errno.EINVAL
 
 
 def test_removal_where_only_the_helper_may(site):
+    """The export's root, which is root's."""
     site.export.chmod(0o755)
     site.python("""
 os.mkdir("d"); create("f")
