@@ -15,6 +15,9 @@
 
 /* One line each, as ours are; what libfuse tells at length for its own developers is left out. */
 static void log_fuse(enum fuse_log_level level, const char *format, va_list arguments)
+	__attribute__((format(printf, 2, 0)));
+
+static void log_fuse(enum fuse_log_level level, const char *format, va_list arguments)
 {
 	if (level > FUSE_LOG_WARNING)
 		return;
