@@ -13,7 +13,9 @@ static int ask(struct filesystem *fs, const struct node *node, const char *text,
 	if (error)
 		return error;
 	client = pool_take(fs->pool);
-	return (int)pool_give_back(fs->pool, client, client ? proxyfs_lstat(client, path, found) : 0);
+	if (!client)
+		return -EIO;
+	return (int)pool_give_back(fs->pool, client, proxyfs_lstat(client, path, found));
 }
 
 int look_at_name(struct filesystem *fs, struct node *parent, const char *text, struct stat *found)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,7 +36,8 @@ static struct node **inode_bucket(const struct nodes *nodes, dev_t dev, ino_t in
 
 static struct name **name_bucket(const struct nodes *nodes, const struct node *parent, const char *text)
 {
-	uint64_t key = hash_bytes(hash_bytes(HASH_START, &parent, sizeof parent), text, strlen(text));
+	uintptr_t where = (uintptr_t)parent;
+	uint64_t key = hash_bytes(hash_bytes(HASH_START, &where, sizeof where), text, strlen(text));
 
 	return &nodes->by_name[key % NODE_BUCKETS];
 }
@@ -68,7 +68,7 @@ static void hide_node(struct nodes *nodes, struct node *node)
 }
 
 /* Returns the name's directory, which may be without use now: that is left to the caller. */
-static struct node *forget_name(struct nodes *nodes, struct name *name)
+static struct node *forget_name(struct nodes *nodes, struct node *node, struct name *name)
 {
 	struct name **link = name_bucket(nodes, name->parent, name->text);
 	struct node *parent = name->parent;
@@ -76,7 +76,7 @@ static struct node *forget_name(struct nodes *nodes, struct name *name)
 	while (*link != name)
 		link = &(*link)->next;
 	*link = name->next;
-	for (link = &name->node->names; *link != name; link = &(*link)->another)
+	for (link = &node->names; *link != name; link = &(*link)->another)
 		;
 	*link = name->another;
 	free(name);
@@ -98,7 +98,7 @@ void node_drop_unused(struct nodes *nodes, struct node *node)
 		while (node->names) {
 			if (parent)
 				node_drop_unused(nodes, parent);
-			parent = forget_name(nodes, node->names);
+			parent = forget_name(nodes, node, node->names);
 		}
 		hide_node(nodes, node);
 		if (node->directory >= 0)
@@ -123,9 +123,14 @@ static void remove_name(struct nodes *nodes, struct name *name)
 {
 	struct node *node = name->node;
 
-	forget_name(nodes, name);
+	forget_name(nodes, node, name);
 	node_drop_unused(nodes, node);
 }
+
+/* gcc 12's analyzer does not see that the tables own what is put into them. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
 
 /* Puts the name in front of the node's. */
 static bool add_name(struct nodes *nodes, struct node *node, struct node *parent, const char *text)
@@ -135,11 +140,12 @@ static bool add_name(struct nodes *nodes, struct node *node, struct node *parent
 
 	if (!name)
 		return false;
-	*name = (struct name){ .next = *bucket, .another = node->names, .node = node, .parent = parent };
+	*name = (struct name){ .another = node->names, .node = node, .parent = parent };
 	memcpy(name->text, text, strlen(text) + 1);
-	*bucket = name;
 	node->names = name;
 	parent->below++;
+	name->next = *bucket;
+	*bucket = name;
 	return true;
 }
 
@@ -151,7 +157,7 @@ static void drop_old_names(struct nodes *nodes, struct node *node, uint64_t link
 	for (struct name *name = node->names, *another; name; name = another) {
 		another = name->another;
 		if (++count > 1 && count > links)
-			node_drop_unused(nodes, forget_name(nodes, name));
+			node_drop_unused(nodes, forget_name(nodes, node, name));
 	}
 }
 
@@ -256,22 +262,23 @@ void node_moved(struct nodes *nodes, struct node *parent, const char *text, stru
 
 	pthread_mutex_lock(&nodes->lock);
 	name = find_name(nodes, parent, text);
-	/* Two names of one inode: rename(2) has done nothing. Without memory, the next lookup puts it right. */
+	/* Without memory, the next lookup puts it right. */
 	if (name && find_name(nodes, new_parent, new_text) != name && bind_name(nodes, name->node, new_parent, new_text))
-		remove_name(nodes, find_name(nodes, parent, text));
+		remove_name(nodes, name);
 	pthread_mutex_unlock(&nodes->lock);
 }
 
 /* Writes "/text" so that it ends at `end`; returns where it begins, or NULL. */
 static char *prepend(char *start, char *end, const char *text)
 {
-	size_t size = strlen(text);
+	const char *last = text + strlen(text);
 
-	if ((size_t)(end - start) < size + 1)
+	if (end - start < last - text + 1)
 		return NULL;
-	memcpy(end - size, text, size);
-	end[-(ptrdiff_t)size - 1] = '/';
-	return end - size - 1;
+	while (last > text)
+		*--end = *--last;
+	*--end = '/';
+	return end;
 }
 
 /* A loop of directories, which others may make us believe in, ends where the path's room does. */

@@ -15,7 +15,6 @@
 
 #include "common/descriptor.h"
 
-#define SPIN          30 /* us: a request takes about ten */
 #define BACKLOG_TRIES 25 /* a helper that is there but does not accept: how often to try, */
 #define BACKLOG_PAUSE 10000000 /* and how long to wait between, ns */
 
@@ -74,7 +73,6 @@ static int connect_client(const struct pool *pool, struct proxyfs_client **clien
 		close(fd);
 		return error;
 	}
-	proxyfs_client_spin(*client, SPIN);
 	error = proxyfs_lstat(*client, "/", &root);
 	if (!error && epoll_ctl(pool->watch, EPOLL_CTL_ADD, fd, &hang_up))
 		error = -errno;

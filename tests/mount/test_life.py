@@ -7,7 +7,8 @@ import signal
 import subprocess
 import time
 
-from support.helper import wait_for
+from mount.conftest import PRELUDE
+from support.helper import open_files, wait_for
 
 LOAD = """
 import itertools
@@ -43,8 +44,6 @@ def ends_within(seconds, function):
 
 
 def start_load(site, seconds):
-    from mount.conftest import PRELUDE
-
     return subprocess.Popen(site.command("/usr/bin/python3", "-c", PRELUDE + LOAD, str(seconds)), stdout=subprocess.PIPE, text=True)
 
 
@@ -147,8 +146,6 @@ def test_connections_grow_with_what_is_asked_at_once_and_not_further(start_site)
     site.export.chmod(0o777)
 
     def connections():
-        from support.helper import open_files
-
         return sum(target.startswith("socket:") for target in open_files(site.mount.pid))
 
     site.run("ls")

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from support.fuse import FULL
-from support.helper import ROOT
+from support.helper import ROOT, wait_for
 
 ALICE, BOB = 1000, 1001
 
@@ -195,6 +195,4 @@ def test_mount_leaves_no_descriptor_open(site):
     site.run("sh", "-c", "for n in $(seq 300); do mkdir d$n; echo x > d$n/f; done; cat d*/f > all; ls -R > list")
     site.run("sh", "-c", "rm -r d* all list")
     pid = site.mount.pid
-    from support.helper import wait_for
-
     wait_for(lambda: len(os.listdir(pathlib.Path(f"/proc/{pid}/fd"))) < 60, what="the mount's closing of descriptors")

@@ -14,9 +14,6 @@
 struct proxyfs_client {
 	int fd;
 	int error;
-	unsigned spin;   /* us */
-	unsigned misses; /* of the last times that it was looked for a reply, how many were in vain, in a row */
-	unsigned rest;   /* calls that do not look */
 	char message[PROXYFS_MESSAGE_MAX]; /* the request, then its reply */
 };
 
@@ -28,7 +25,6 @@ int proxyfs_client_adopt(int fd, struct proxyfs_client **client)
 		return -ENOMEM;
 	made->fd = fd;
 	made->error = 0;
-	made->spin = made->misses = made->rest = 0;
 	*client = made;
 	return 0;
 }
@@ -70,11 +66,6 @@ int proxyfs_client_fd(const struct proxyfs_client *client)
 	return client->fd;
 }
 
-void proxyfs_client_spin(struct proxyfs_client *client, unsigned microseconds)
-{
-	client->spin = microseconds;
-}
-
 int proxyfs_client_error(const struct proxyfs_client *client)
 {
 	return client->error;
@@ -93,42 +84,6 @@ static int send_all(int fd, const char *bytes, size_t size)
 		size -= (size_t)sent;
 	}
 	return 0;
-}
-
-static int64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
-}
-
-static bool has_reply(int fd)
-{
-	char byte;
-
-	return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
-}
-
-#define REST_BITS_MOST 8U
-
-/* Each time in vain doubles how many calls go by before the next. */
-static void look_for_reply(struct proxyfs_client *client)
-{
-	int64_t end;
-
-	if (client->spin == 0 || (client->rest > 0 && client->rest--))
-		return;
-	end = now() + client->spin * INT64_C(1000);
-	do {
-		if (has_reply(client->fd)) {
-			client->misses = 0;
-			return;
-		}
-	} while (now() < end);
-	if (client->misses < REST_BITS_MOST)
-		client->misses++;
-	client->rest = (1U << client->misses) - 1;
 }
 
 /* The helper never ends a connection that is owed a reply cleanly: an end of file here is an error as well. */
@@ -217,7 +172,6 @@ static int exchange(struct proxyfs_client *client, const struct proxyfs_request 
 	error = send_all(client->fd, client->message, (size_t)request_size);
 	if (error)
 		return error;
-	look_for_reply(client);
 	size = form == PROXYFS_FORM_FD ? receive_fd_reply(client, fd) : receive_headed_reply(client);
 	if (size < 0)
 		return (int)size;

@@ -37,13 +37,6 @@ void proxyfs_client_close(struct proxyfs_client *client);
 /* The descriptor of the connection, which stays the client's. */
 int proxyfs_client_fd(const struct proxyfs_client *client);
 
-/*
- * Has calls look for their reply for up to so many microseconds before they sleep, 0 at first. Waking up costs more than
- * most requests take, where a core is free to look meanwhile. Where replies take longer, or cores are not free, calls
- * soon do it less and less often.
- */
-void proxyfs_client_spin(struct proxyfs_client *client, unsigned microseconds);
-
 /* 0 while the transport works, otherwise the negative errno that ended it; -EPROTO: a reply made no sense. */
 int proxyfs_client_error(const struct proxyfs_client *client);
 
