@@ -71,6 +71,22 @@ def test_rename_over_an_open_file_leaves_no_gap(site):
 import threading
 create("f", b"0")
 stop = False
+def replace():
+    for number in range(300):
+        create("new", b"1")
+        os.rename("new", "f")
+thread = threading.Thread(target=replace)
+thread.start()
+held = []
+while thread.is_alive():
+    held.append(os.open("f", os.O_RDONLY))
+    assert os.read(held[-1], 2) in (b"0", b"1")
+    if len(held) > 50:
+        os.close(held.pop(0))
+thread.join()
+""")
+
+
 def test_renamed_file_and_directory_stay_open(site):
     site.python("""
 os.mkdir("a")
@@ -160,6 +176,12 @@ os.unlink("d/f"); os.rmdir("d")
 RENAME_FLAGS = """
 import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
+def rename_with(flag, old, new):
+    return 0 if libc.renameat2(-100, old, -100, new, flag) == 0 else ctypes.get_errno()
+NOREPLACE, EXCHANGE = 1, 2
+"""
+
+
 def test_renameat2_with_flags(site):
     """NOREPLACE is had where the user may rename by himself."""
     site.python(RENAME_FLAGS + """

@@ -80,22 +80,6 @@ os.close(fd)
         assert not replace or stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def replace():
-    for number in range(300):
-        create("new", b"1")
-        os.rename("new", "f")
-thread = threading.Thread(target=replace)
-thread.start()
-held = []
-while thread.is_alive():
-    held.append(os.open("f", os.O_RDONLY))
-    assert os.read(held[-1], 2) in (b"0", b"1")
-    if len(held) > 50:
-        os.close(held.pop(0))
-thread.join()
-""")
-
-
 def test_appending_goes_to_the_end_of_what_others_wrote(site):
     (site.export / "f").write_bytes(b"a")
     (site.export / "f").chmod(0o666)
@@ -177,12 +161,6 @@ for name in ("f", "l"):
     site.run("touch", "-m", "-d", "@5.5", "f")
     seen = os.lstat(site.export / "f")
     assert (seen.st_atime_ns, seen.st_mtime_ns) == (123456789123456789, 5500000000), "atime was to stay"
-
-
-def rename_with(flag, old, new):
-    return 0 if libc.renameat2(-100, old, -100, new, flag) == 0 else ctypes.get_errno()
-NOREPLACE, EXCHANGE = 1, 2
-"""
 
 
 def test_extended_attributes(site):
