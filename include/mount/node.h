@@ -28,6 +28,7 @@ struct node {
 	mode_t type;             /* S_IFMT's bits */
 	atomic_int directory;    /* see direct.h: -1, or a descriptor */
 	atomic_uint generation;  /* of that descriptor */
+	atomic_int replaced;     /* -1, or an O_PATH descriptor of what was here until a rename over it */
 	/* Under the table's lock: */
 	struct node *next;       /* in the table */
 	struct name *names;      /* the last found is the first */
@@ -63,7 +64,16 @@ void node_missed(struct nodes *nodes, struct node *parent, const char *text);
 /* We have removed it: unless it has another name or is open, its inode's number is free for others. */
 void node_removed(struct nodes *nodes, struct node *parent, const char *text);
 
-/* What had a name has another one now; what had that one has lost it. */
+/*
+ * A rename over a name is about to happen: keeps `fd`, an O_PATH descriptor of what has it, with its node. Who has looked
+ * it up, and comes to open it only after the rename, gets that file as on any file system. Takes `fd` over.
+ */
+void node_keep_replaced(struct nodes *nodes, const struct node *parent, const char *text, int fd);
+
+/*
+ * What had a name has another one now; what had that one has lost it, and unless it has another name or is open, its
+ * inode's number is free for others.
+ */
 void node_moved(struct nodes *nodes, struct node *parent, const char *text, struct node *new_parent, const char *new_text);
 
 /*

@@ -142,6 +142,16 @@ static int rename_exclusively(struct filesystem *fs, struct node *parent, const 
 	return errno == EACCES || errno == EPERM ? -EINVAL : -errno;
 }
 
+/* See node_keep_replaced(): whoever has looked up what is there now may be about to open it. */
+static void keep_what_is_there(struct filesystem *fs, struct node *parent, const char *text)
+{
+	int directory = direct_directory(&fs->direct, parent);
+	int fd = directory < 0 ? -1 : openat(directory, text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0)
+		node_keep_replaced(&fs->nodes, parent, text, fd);
+}
+
 void op_rename(fuse_req_t request, fuse_ino_t parent_number, const char *text, fuse_ino_t new_parent_number,
                const char *new_text, unsigned flags)
 {
@@ -149,10 +159,12 @@ void op_rename(fuse_req_t request, fuse_ino_t parent_number, const char *text, f
 	struct node *parent = filesystem_node(fs, parent_number), *new_parent = filesystem_node(fs, new_parent_number);
 	int error;
 
-	if (flags)
+	if (flags) {
 		error = rename_exclusively(fs, parent, text, new_parent, new_text, flags);
-	else
+	} else {
+		keep_what_is_there(fs, new_parent, new_text);
 		error = ask_to_rename(fs, parent, text, new_parent, new_text);
+	}
 	if (!error)
 		node_moved(&fs->nodes, parent, text, new_parent, new_text);
 	fuse_reply_err(request, -error);

@@ -44,7 +44,7 @@ static struct name **name_bucket(const struct nodes *nodes, const struct node *p
 
 int nodes_init(struct nodes *nodes, const struct stat *root)
 {
-	*nodes = (struct nodes){ .root = { .dev = root->st_dev, .ino = root->st_ino, .type = S_IFDIR, .directory = -1,
+	*nodes = (struct nodes){ .root = { .dev = root->st_dev, .ino = root->st_ino, .type = S_IFDIR, .directory = -1, .replaced = -1,
 		                           .lookups = 1 } };
 	pthread_mutex_init(&nodes->lock, NULL);
 	nodes->by_inode = calloc(NODE_BUCKETS, sizeof(struct node *));
@@ -103,6 +103,8 @@ void node_drop_unused(struct nodes *nodes, struct node *node)
 		hide_node(nodes, node);
 		if (node->directory >= 0)
 			close(node->directory);
+		if (node->replaced >= 0)
+			close(node->replaced);
 		free(node);
 		node = parent;
 		parent = NULL;
@@ -194,7 +196,7 @@ static struct node *add_node(struct nodes *nodes, const struct stat *found)
 	if (!node)
 		return NULL;
 	*node = (struct node){ .dev = found->st_dev, .ino = found->st_ino, .type = found->st_mode & S_IFMT,
-		               .directory = -1, .next = *bucket };
+		               .directory = -1, .replaced = -1, .next = *bucket };
 	*bucket = node;
 	return node;
 }
@@ -242,28 +244,50 @@ void node_missed(struct nodes *nodes, struct node *parent, const char *text)
 	pthread_mutex_unlock(&nodes->lock);
 }
 
+/* The same for what is known to be gone. */
+static void end_name(struct nodes *nodes, struct name *name)
+{
+	if (!name->node->names->another && !name->node->handles)
+		hide_node(nodes, name->node);
+	remove_name(nodes, name);
+}
+
 void node_removed(struct nodes *nodes, struct node *parent, const char *text)
 {
 	struct name *name;
 
 	pthread_mutex_lock(&nodes->lock);
 	name = find_name(nodes, parent, text);
-	if (name) {
-		if (!name->node->names->another && !name->node->handles)
-			hide_node(nodes, name->node);
-		remove_name(nodes, name);
-	}
+	if (name)
+		end_name(nodes, name);
+	pthread_mutex_unlock(&nodes->lock);
+}
+
+void node_keep_replaced(struct nodes *nodes, const struct node *parent, const char *text, int fd)
+{
+	struct name *name;
+	struct stat found;
+	int none = -1;
+
+	pthread_mutex_lock(&nodes->lock);
+	name = find_name(nodes, parent, text);
+	if (!name || fstat(fd, &found) || found.st_ino != name->node->ino || found.st_dev != name->node->dev ||
+	    !atomic_compare_exchange_strong(&name->node->replaced, &none, fd))
+		close(fd);
 	pthread_mutex_unlock(&nodes->lock);
 }
 
 void node_moved(struct nodes *nodes, struct node *parent, const char *text, struct node *new_parent, const char *new_text)
 {
-	struct name *name;
+	struct name *name, *replaced;
 
 	pthread_mutex_lock(&nodes->lock);
 	name = find_name(nodes, parent, text);
+	replaced = find_name(nodes, new_parent, new_text);
+	if (replaced && (!name || replaced->node != name->node))
+		end_name(nodes, replaced);
 	/* Without memory, the next lookup puts it right. */
-	if (name && find_name(nodes, new_parent, new_text) != name && bind_name(nodes, name->node, new_parent, new_text))
+	if (name && replaced != name && bind_name(nodes, name->node, new_parent, new_text))
 		remove_name(nodes, name);
 	pthread_mutex_unlock(&nodes->lock);
 }

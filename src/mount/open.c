@@ -8,19 +8,25 @@
 #include "mount/look.h"
 #include "mount/operations.h"
 
-/* A file that has no path is opened anew through one that is open, as far as our own user may. */
-static int open_again(struct filesystem *fs, const struct node *node, int flags)
+static int open_through(int known, int flags)
 {
-	struct handle *handle = handle_borrow(&fs->nodes, node, false);
 	char link[64];
 	int fd;
 
-	if (!handle)
-		return -ESTALE;
-	snprintf(link, sizeof link, "/proc/self/fd/%d", handle->fd);
+	snprintf(link, sizeof link, "/proc/self/fd/%d", known);
 	fd = open(link, (flags & ~(O_NOFOLLOW | O_CREAT | O_EXCL)) | O_CLOEXEC);
-	if (fd < 0)
-		fd = -errno;
+	return fd < 0 ? -errno : fd;
+}
+
+/* A file that has no path is opened anew through what is open, or was kept, of it, as far as our own user may. */
+static int open_again(struct filesystem *fs, const struct node *node, int flags)
+{
+	struct handle *handle = handle_borrow(&fs->nodes, node, false);
+	int fd;
+
+	if (!handle)
+		return node->replaced < 0 ? -ESTALE : open_through(node->replaced, flags);
+	fd = open_through(handle->fd, flags);
 	handle_release(&fs->nodes, handle);
 	return fd;
 }
@@ -67,6 +73,8 @@ void op_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *file)
 
 	if (fd == -ESTALE || fd == -ENOENT)
 		fd = open_again(fs, node, flags);
+	if (fd == -ENOENT) /* the kernel has just seen it: it shall look again, and find that there is none, or another */
+		fd = -ESTALE;
 	if (fd >= 0 && flags != file->flags && ftruncate(fd, 0)) {
 		int error = -errno;
 

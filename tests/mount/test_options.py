@@ -122,6 +122,14 @@ def test_without_default_permissions_nobody_is_asked(start_site):
     (site.export / "secret").chmod(0o600)
     as_user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups"]
     assert subprocess.run([*as_user, "cat", site.path / "secret"], capture_output=True, check=True).stdout == b"x"
+    subprocess.run([*as_user, "touch", site.path / "made"], check=True)
+    seen = os.lstat(site.export / "made")
+    assert (seen.st_uid, seen.st_gid) == (1000, 1000), "what is made belongs to who makes it, not to who has mounted"
+
+
+def test_words_for_mount_itself_are_passed_over(start_site):
+    """Some programs that read fstab hand on what it has for others."""
+    start_site((), ("-o", "rw,nofail,_netdev,noauto,x-systemd.automount,comment=text,defaults"))
 
 
 @contextlib.contextmanager

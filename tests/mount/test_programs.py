@@ -140,7 +140,9 @@ def test_tar_and_back(start_site, mount):
 def test_tar_from_an_export_that_is_read_only(start_site):
     site = start_site(("--readonly",))
     make_tree(site.export)
-    site.export.chmod(0o777)  # so that the helper's word is all that is in the way
+    # So that the helper's word is all that is in the way.
+    site.export.chmod(0o777)
+    os.chown(site.export / "hard", site.user, site.user)
     packed, again = site.export.parent / "two.tar", site.export.parent / "again"
     again.mkdir()
     with open(packed, "wb") as file:
@@ -149,7 +151,6 @@ def test_tar_from_an_export_that_is_read_only(start_site):
     before = picture(site.export)
     assert picture(again) == before
     site.python("""
-import itertools
 fails(errno.EROFS, create, "new")
 fails(errno.EROFS, os.mkdir, "new")
 fails(errno.EROFS, os.unlink, "empty")
