@@ -118,6 +118,21 @@ static void another_inode_takes_the_name(void **state)
 	node_forget(&nodes, new, 1);
 }
 
+static void number_of_a_replaced_inode_is_free(void **state)
+{
+	struct node *old = find(&nodes.root, "a", 2, S_IFREG, 1), *new = find(&nodes.root, "n", 3, S_IFREG, 1), *other;
+
+	(void)state;
+	node_moved(&nodes, &nodes.root, "n", &nodes.root, "a");
+	assert_path(new, "/a");
+	assert_no_path(old, -ESTALE);
+	other = find(&nodes.root, "b", 2, S_IFREG, 1);
+	assert_ptr_not_equal(other, old);
+	node_forget(&nodes, old, 1);
+	node_forget(&nodes, new, 1);
+	node_forget(&nodes, other, 1);
+}
+
 static void number_of_a_removed_inode_is_free(void **state)
 {
 	struct node *old = find(&nodes.root, "a", 2, S_IFREG, 1), *new;
@@ -193,6 +208,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(same_inode_is_the_same_node, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(names_of_the_past_are_dropped, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(another_inode_takes_the_name, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(number_of_a_replaced_inode_is_free, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(number_of_a_removed_inode_is_free, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(open_file_keeps_its_node, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(loop_of_directories_has_no_path, set_up, tear_down),
