@@ -3,11 +3,14 @@
 
 import contextlib
 import pathlib
+import pwd
 import shutil
 import tempfile
 
 import pytest
 
+from support.fuse import Mount
+from support.fuse import check_end as check_mount_end
 from support.guest import Guest, GuestError, missing_requirement, prepare_image
 from support.helper import Helper
 
@@ -50,9 +53,12 @@ class Site:
 
     def start_guest(self):
         """A guest that is booting."""
-        guest = Guest(self._image, self.socket, self._user)
+        guest = self._boot()
         self._guests.append(guest)
         return guest
+
+    def _boot(self):
+        return Guest(self._image, self.socket, self._user)
 
     def close(self):
         """Ends the guests, then the helper; returns the helper's exit status."""
@@ -61,13 +67,36 @@ class Site:
         return self.helper.stop()
 
 
+class MountedSite(Site):
+    """A helper, its export mounted by the user that QEMU runs as, and guests of QEMU's "local" driver on the mount."""
+
+    def __init__(self, image, directory, user, group):
+        super().__init__(image, directory, user, group)
+        self.path = directory / "mount"
+        self.path.mkdir()
+        shutil.chown(self.path, user, group)
+        self._mount = Mount(self.socket, self.path, user=pwd.getpwnam(user).pw_uid)
+
+    def _boot(self):
+        return Guest(self._image, None, self._user, local=self.path)
+
+    def close(self):
+        for guest in self._guests:
+            guest.kill()
+        try:
+            check_mount_end(self._mount)
+        finally:
+            status = super().close()
+        return status
+
+
 @pytest.fixture(scope="module")
 def start_site(image):
     """Starts a helper for QEMUs of a user and a group. Once its guests are gone, it has to end in good order."""
     with contextlib.ExitStack() as stack:
 
-        def start(user, group):
-            site = Site(image, stack.enter_context(public_directory()), user, group)
+        def start(user, group, kind=Site):
+            site = kind(image, stack.enter_context(public_directory()), user, group)
             stack.callback(check_end, site)
             return site
 

@@ -27,6 +27,7 @@ def folder(path):
         ("worker", ("monitor/",)),
         ("common", ("event2/", "ops/", "worker/", "monitor/", "proxyfs/")),
         ("ctl", ("event2/", "ops/", "worker/", "monitor/")),
+        ("mount", ("event2/", "ops/", "worker/", "monitor/", "ctl/", "proxyfs/codec.h")),
     ],
 )
 def test_folder_includes_nothing_of_others(who, never):

@@ -30,13 +30,15 @@ def install(directory, *options):
 def files(tmp_path_factory):
     if shutil.which("meson") is None:
         pytest.skip("not installed: meson")
-    return install(tmp_path_factory.mktemp("install"), "-Dsystemd=enabled")
+    return install(tmp_path_factory.mktemp("install"), "-Dsystemd=enabled", "-Dmount=enabled")
 
 
 PLACES = {
     "/usr/bin/virtfs-proxy-helper": 0o755,
     "/usr/bin/virtfs-proxyctl": 0o755,
+    "/usr/bin/virtfs-proxy-mount": 0o755,
     "/usr/share/man/man1/virtfs-proxy-helper.1": 0o644,
+    "/usr/share/man/man1/virtfs-proxy-mount.1": 0o644,
     "/usr/share/man/man1/virtfs-proxyctl.1": 0o644,
     "/usr/share/man/man7/virtfs-proxy-debugging.7": 0o644,
     "/usr/share/man/man7/virtfs-proxy-protocol.7": 0o644,
@@ -55,8 +57,9 @@ def test_file_is_in_its_place(files, name):
 
 
 def test_nothing_is_installed_that_runs_by_itself(files):
-    """Units are templates, nothing is linked to, and nothing is set-id."""
-    assert not [name for name, path in files.items() if path.is_symlink() or path.stat().st_mode & 0o6000]
+    """Units are templates, nothing but the mount's other name is linked to, and nothing is set-id."""
+    assert {name for name, path in files.items() if path.is_symlink()} == {"/usr/bin/virtfs-proxy"}
+    assert not [name for name, path in files.items() if path.lstat().st_mode & 0o6000 and not path.is_symlink()]
     assert not [name for name in files if "/systemd/" in name and "@" not in name]
 
 
@@ -65,6 +68,17 @@ def test_installed_program_runs(files):
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     assert re.match(r"virtfs-proxy-helper \d", done.stdout)
     assert os.access(program, os.X_OK)
+
+
+def test_other_name_of_the_mount_is_what_fstab_knows(files):
+    """mount(8) has the program run that comes behind "fuse." in the type."""
+    assert os.readlink(files["/usr/bin/virtfs-proxy"]) == "virtfs-proxy-mount"
+
+
+def test_without_libfuse_there_is_no_mount_and_the_rest_works(tmp_path):
+    found = install(tmp_path, "-Dmount=disabled")
+    assert "/usr/bin/virtfs-proxy-helper" in found
+    assert not [name for name in found if name.endswith(("virtfs-proxy", "virtfs-proxy-mount", "virtfs-proxy-mount.1"))]
 
 
 def test_without_systemd_there_are_no_units_and_the_rest_works(tmp_path):

@@ -57,16 +57,17 @@ class Guest:
 
     image  directory that prepare_image has filled
     user   the user that QEMU runs as
+    local  share this directory with QEMU's own "local" driver instead, which needs no helper
     """
 
-    def __init__(self, image, socket_path, user="root"):
+    def __init__(self, image, socket_path, user="root", local=None):
         self._console = tempfile.TemporaryFile()
         self._agent, theirs = socket.socketpair()
         self._received = b""
         self._ready = False
         with theirs:
             self._qemu = subprocess.Popen(
-                self._command(image, socket_path, user, theirs.fileno()),
+                self._command(image, user, self._fsdev(socket_path, local), theirs.fileno()),
                 stdin=subprocess.DEVNULL,
                 stdout=self._console,
                 stderr=self._console,
@@ -75,9 +76,12 @@ class Guest:
         self.pid = self._qemu.pid
 
     @staticmethod
-    def _command(image, socket_path, user, agent_fd):
-        share = ["-fsdev", f"proxy,id=share,socket={socket_path}"]
-        share += ["-device", "virtio-9p-pci,fsdev=share,mount_tag=share"]
+    def _fsdev(socket_path, local):
+        return f"proxy,id=share,socket={socket_path}" if local is None else f"local,id=share,path={local},security_model=passthrough"
+
+    @staticmethod
+    def _command(image, user, fsdev, agent_fd):
+        share = ["-fsdev", fsdev, "-device", "virtio-9p-pci,fsdev=share,mount_tag=share"]
         agent = ["-chardev", f"socket,id=agent,fd={agent_fd}", "-serial", "chardev:agent"]
         return [str(TOOLS / "run-guest"), user, str(image), *share, *agent]
 
