@@ -39,6 +39,7 @@ struct monitor {
 	bool single;      /* to serve a connected --fd, and end with it */
 	bool serving;     /* the start is over */
 	bool stopping;
+	bool over;        /* there is nothing left to wait for */
 	int status;       /* to exit with */
 	struct socket_name name;
 	bool named;

@@ -340,7 +340,6 @@ void monitor_reload(struct monitor *monitor, int asker)
 		monitor_reloaded(monitor, "error: cannot try the new program: %s", strerror(-error));
 }
 
-/* What has arrived meanwhile, signals among it, is dealt with: nothing is lost over the change. */
 static void execute(struct monitor *monitor, struct parcel *parcel)
 {
 	char program[PATH_MAX], word[sizeof ENVIRONMENT + 64];
@@ -369,6 +368,7 @@ void monitor_change(struct monitor *monitor)
 	struct parcel parcel;
 	sigset_t all, before;
 
+	/* Signals wait; what has arrived already, some of them perhaps, is dealt with: nothing is lost over the change. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
 	event_base_loop(monitor->base, EVLOOP_NONBLOCK);
@@ -591,7 +591,9 @@ int handover_main(const struct options *options, const struct handover *handover
 	prctl(PR_SET_NAME, "vph-monitor");
 	if (handover->config_fd >= 0)
 		close(handover->config_fd);
-	if (take_over(&monitor, handover))
+	if (take_over(&monitor, handover)) {
 		monitor.status = EXIT_FAILURE;
+		monitor.over = true;
+	}
 	return monitor_serve(&monitor);
 }

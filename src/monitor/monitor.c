@@ -22,6 +22,7 @@
 
 static void end_loop(struct monitor *monitor)
 {
+	monitor->over = true;
 	event_base_loopbreak(monitor->base);
 }
 
@@ -395,12 +396,11 @@ void monitor_finish(struct monitor *monitor)
 
 int monitor_serve(struct monitor *monitor)
 {
-	if (!monitor->status)
+	while (!monitor->over) {
 		event_base_dispatch(monitor->base);
-	/* Out of all callbacks, so that nothing is half done when another program takes our place. */
-	while (monitor->changing && !monitor->stopping) {
-		monitor_change(monitor);
-		event_base_dispatch(monitor->base);
+		/* Out of all callbacks, so that nothing is half done when another program takes our place. */
+		if (monitor->changing && !monitor->stopping)
+			monitor_change(monitor);
 	}
 	monitor_finish(monitor);
 	return monitor->status;

@@ -234,7 +234,9 @@ int monitor_main(const struct options *options)
 		return EXIT_FAILURE;
 	prctl(PR_SET_NAME, "vph-monitor");
 
-	if (prepare(&monitor))
+	if (prepare(&monitor)) {
 		monitor.status = EXIT_FAILURE;
+		monitor.over = true;
+	}
 	return monitor_serve(&monitor);
 }
