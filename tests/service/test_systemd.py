@@ -173,3 +173,20 @@ def test_stop_resets_guests_and_forgets_them(service):
     assert stored(service) == 2
     with service.connect() as client:
         client.lstat("/")
+
+
+def test_a_monitor_that_hangs_is_ended_by_the_watchdog_and_guests_go_on(service):
+    drop_in = service.config.parents[1] / f"systemd/system/{SERVICE.name}.d/watchdog.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text("[Service]\nWatchdogSec=1\n")
+    service.run("systemctl", "daemon-reload")
+    service.run("systemctl", "restart", UNIT)
+    with service.connect() as client:
+        client.lstat("/")
+        before = service.show("MainPID")
+        service.signal(signal.SIGSTOP, "vph-monitor")
+        client.lstat("/")
+        wait_for(lambda: service.show("MainPID") not in ("0", before), what="another monitor", timeout=30)
+        service.wait_until_up()
+        assert client.lstat("/").nlink >= 2
+    assert "watchdog" in service.log().lower()
