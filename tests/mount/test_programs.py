@@ -42,9 +42,11 @@ def sources(directory):
         ["git", "-c", "safe.directory=*", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if listed.returncode != 0:
-        pytest.skip("the sources are in no repository")
-    names = [name for name in listed.stdout.split("\0") if name and (FULL or name.startswith("subprojects/libproxyfs/"))]
+    names = listed.stdout.split("\0")[:-1]
+    if listed.returncode != 0:  # unpacked from an archive
+        names = [str(path.relative_to(ROOT)) for path in ROOT.rglob("*") if not path.relative_to(ROOT).parts[0].startswith("build")]
+    if not FULL:
+        names = [name for name in names if name.startswith("subprojects/libproxyfs/")]
     for name in names:
         if (ROOT / name).is_file():
             (repository / name).parent.mkdir(parents=True, exist_ok=True)
