@@ -55,7 +55,8 @@ static int change_by_path(struct filesystem *fs, const char *path, const struct 
 	return (int)pool_give_back(fs->pool, client, result);
 }
 
-static int change_through_handle(struct filesystem *fs, struct handle *handle, const struct change *change, int kind)
+static int change_through_handle(struct filesystem *fs, struct handle *handle, const struct change *change,
+                                 int kind)
 {
 	int error;
 
@@ -84,7 +85,8 @@ static int apply(struct filesystem *fs, struct node *node, const struct change *
 	if (!error)
 		error = change_by_path(fs, path, change, kind);
 	if (error == -ESTALE || error == -ENOENT)
-		error = change_through_handle(fs, handle_borrow(&fs->nodes, node, kind == FUSE_SET_ATTR_SIZE), change, kind);
+		error = change_through_handle(fs, handle_borrow(&fs->nodes, node, kind == FUSE_SET_ATTR_SIZE), change,
+		                              kind);
 	return error;
 }
 

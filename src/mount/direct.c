@@ -50,7 +50,8 @@ int direct_init(struct direct *direct, struct pool *pool, struct nodes *nodes, b
 		return -errno;
 	getrlimit(RLIMIT_NOFILE, &files);
 	*direct = (struct direct){ .pool = pool, .nodes = nodes, .root_mount = mount_of(fd), .epoch = pool_epoch(pool),
-		                   .writable = may_change(pool), .asked = now(), .limit = (unsigned)(files.rlim_cur / 2), .used = use };
+		                   .writable = may_change(pool), .asked = now(),
+		                   .limit = (unsigned)(files.rlim_cur / 2), .used = use };
 	direct->root = descriptor_take(&fd);
 	pthread_mutex_init(&direct->lock, NULL);
 	return 0;

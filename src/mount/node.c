@@ -44,8 +44,8 @@ static struct name **name_bucket(const struct nodes *nodes, const struct node *p
 
 int nodes_init(struct nodes *nodes, const struct stat *root)
 {
-	*nodes = (struct nodes){ .root = { .dev = root->st_dev, .ino = root->st_ino, .type = S_IFDIR, .directory = -1, .replaced = -1,
-		                           .lookups = 1 } };
+	*nodes = (struct nodes){ .root = { .dev = root->st_dev, .ino = root->st_ino, .type = S_IFDIR, .directory = -1,
+		                           .replaced = -1, .lookups = 1 } };
 	pthread_mutex_init(&nodes->lock, NULL);
 	nodes->by_inode = calloc(NODE_BUCKETS, sizeof(struct node *));
 	nodes->by_name = calloc(NODE_BUCKETS, sizeof(struct name *));
@@ -183,7 +183,8 @@ static struct node *find_node(struct nodes *nodes, const struct stat *found)
 {
 	struct node *node = *inode_bucket(nodes, found->st_dev, found->st_ino);
 
-	while (node && (node->dev != found->st_dev || node->ino != found->st_ino || node->type != (found->st_mode & S_IFMT)))
+	while (node && (node->dev != found->st_dev || node->ino != found->st_ino ||
+	                node->type != (found->st_mode & S_IFMT)))
 		node = node->next;
 	return node;
 }

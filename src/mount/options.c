@@ -110,8 +110,8 @@ static bool read_own(int option, const char *value, struct options *options)
 /* What mount(8) and fstab(5) have for themselves, and hands on nevertheless. */
 static bool is_for_mount(const char *option)
 {
-	static const char *const words[] = { "auto", "noauto", "user", "nouser", "users", "group", "owner", "nofail", "_netdev",
-		                             "defaults" };
+	static const char *const words[] = { "auto", "noauto", "user", "nouser", "users", "group", "owner", "nofail",
+		                             "_netdev", "defaults" };
 
 	for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)
 		if (!strcmp(option, words[i]))

@@ -110,7 +110,8 @@ def measure(arguments, directory, cache):
         os.chown(place, USER, USER)
     archive = make_archive(directory / "archive.tar")
     runs = {"ours": [], "theirs": []}
-    with Helper(places["export"], socket=directory / "s", args=("-u", str(USER), "-g", str(USER)), binary=arguments.helper) as helper:
+    options = {"socket": directory / "s", "args": ("-u", str(USER), "-g", str(USER)), "binary": arguments.helper}
+    with Helper(places["export"], **options) as helper:
         ours = Mount(helper.socket, places["ours"], "--cache", cache, user=USER, binary=arguments.mount)
         theirs = Bindfs(places["export"], places["theirs"], cache)
         try:

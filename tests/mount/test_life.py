@@ -44,7 +44,8 @@ def ends_within(seconds, function):
 
 
 def start_load(site, seconds):
-    return subprocess.Popen(site.command("/usr/bin/python3", "-c", PRELUDE + LOAD, str(seconds)), stdout=subprocess.PIPE, text=True)
+    command = site.command("/usr/bin/python3", "-c", PRELUDE + LOAD, str(seconds))
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def test_worker_is_killed_under_load(site):

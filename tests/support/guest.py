@@ -77,7 +77,9 @@ class Guest:
 
     @staticmethod
     def _fsdev(socket_path, local):
-        return f"proxy,id=share,socket={socket_path}" if local is None else f"local,id=share,path={local},security_model=passthrough"
+        if local is None:
+            return f"proxy,id=share,socket={socket_path}"
+        return f"local,id=share,path={local},security_model=passthrough"
 
     @staticmethod
     def _command(image, user, fsdev, agent_fd):

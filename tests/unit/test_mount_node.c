@@ -59,7 +59,8 @@ static int tear_down(void **state)
 
 static void paths_follow_directories(void **state)
 {
-	struct node *a = find(&nodes.root, "a", 2, S_IFDIR, 2), *b = find(a, "b", 3, S_IFDIR, 2), *file = find(b, "f", 4, S_IFREG, 1);
+	struct node *a = find(&nodes.root, "a", 2, S_IFDIR, 2), *b = find(a, "b", 3, S_IFDIR, 2);
+	struct node *file = find(b, "f", 4, S_IFREG, 1);
 	char path[PATH_MAX];
 
 	(void)state;
