@@ -395,6 +395,18 @@ def test_nothing_is_left_open_and_nothing_is_inherited(helper, socket_path):
         assert look() == first
 
 
+@pytest.mark.parametrize("what", [(), ("--control",), ("--pid-file",), ("--control", "--pid-file")], ids=lambda what: " ".join(what) or "neither")
+def test_standard_descriptors_stay(export, run_directory, what):
+    """Whatever there is to hand over, and what there is not."""
+    arguments = [word for option in what for word in (option, run_directory / option.strip("-"))]
+    with Helper(export, args=arguments) as helper:
+        before = {fd: proc.descriptors(helper.pid)[fd] for fd in range(3)}
+        for count in range(1, 4):
+            os.kill(helper.pid, signal.SIGHUP)
+            wait_for(lambda: helper.log().count("reload: done") == count, what="the reload")  # noqa: B023
+        assert {fd: proc.descriptors(helper.pid).get(fd) for fd in range(3)} == before
+
+
 def kinds(pid):
     return [target.split(":")[0].rstrip("0123456789") for target in proc.descriptors(pid).values()]
 

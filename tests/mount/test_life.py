@@ -65,6 +65,21 @@ def test_worker_is_killed_under_load(site):
     site.run("sh", "-c", "echo lives > after && cat after")
 
 
+def test_helper_is_reloaded_under_load(site):
+    """None of the operations fails."""
+    running = [start_load(site, 3) for _ in range(3)]
+    for _ in range(5):
+        time.sleep(0.3)
+        before = site.helper.log().count("reload: done")
+        os.kill(site.helper.pid, signal.SIGHUP)
+        wait_for(lambda: site.helper.log().count("reload: done") > before, what="the reload")  # noqa: B023
+    for process in running:
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0
+        done, errors = map(int, output.split())
+        assert errors == 0 and done > 100, output
+
+
 def test_mount_below_the_export_after_the_worker_died(start_site):
     """The new worker has new mounts; what the mount holds of the old ones shows nothing of what was below them."""
     site = start_site()
