@@ -16,7 +16,7 @@ from support.helper import wait_for
 from support.mounts import tmpfs
 from support.wire import Op, RemoteError, decode_string, request
 
-FULL = os.environ.get("VPH_STRESS") == "full"
+FULL = os.environ.get("VPH_LONG") == "full"
 POINTS = faultpoints.points()
 DEATHS_MOST = 4  # of a helper, before the pauses between workers become long
 
