@@ -5,9 +5,9 @@ import collections
 import os
 import random
 
-from model import DIR, Node, Tree
-from operations import Mismatch, Operations, expect
 from support.wire import ERROR, FD_REPLIES, MalformedReply, Client, Op, RemoteError, encode, message, request
+from workload.model import DIR, Node, Tree
+from workload.operations import Mismatch, Operations, expect
 
 # Percent of the turns.
 COME, GO, GO_RUDELY = 30, 1, 1
@@ -68,7 +68,8 @@ class Guest:
             if step.op in FD_REPLIES:
                 os.close(result)
             raise Mismatch(f"it succeeded, expected errno {step.error} ({os.strerror(step.error)})")
-        step.done(result)
+        step.change()
+        step.check(result)
         self.counts[step.op, True] += 1
 
     def guarded(self, action):
