@@ -98,6 +98,9 @@ class Group:
         for guest in self.guests:
             getattr(guest, what)()
 
+    def collect(self, what):
+        return [getattr(guest, what) for guest in self.guests]
+
     def compare(self):
         """Returns how many objects there are."""
         self.each("close")

@@ -61,8 +61,7 @@ class Guest:
         try:
             result = self.client.recv(step.op)
         except RemoteError as error:
-            expect("the errno", error.errno, step.error)
-            self.counts[step.op, False] += 1
+            self.take_error(error.errno)
             return
         if step.error:
             if step.op in FD_REPLIES:
@@ -71,6 +70,10 @@ class Guest:
         step.change()
         step.check(result)
         self.counts[step.op, True] += 1
+
+    def take_error(self, error):
+        expect("the errno", error, self.step.error)
+        self.counts[self.step.op, False] += 1
 
     def guarded(self, action):
         try:
