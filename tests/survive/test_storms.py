@@ -24,7 +24,7 @@ from workload.survivor import PATIENCE, Survivor, exists
 
 CLIENTS, PROCESSES = 64, 4
 TIMES = 100 if LONG else 30
-PAUSE = 0.2  # seconds at most between one and the next
+PAUSE = 0.2  # seconds at most between one and the next, which half of them do without
 RELOAD_MOST = 0.1  # about what one takes: a kill that is to hit it comes within that
 
 KILLS_MOST = 1000
@@ -92,7 +92,7 @@ class Storm:
         self.crowd.tell("each", "come")
         self.crowd.order("run_until_over")
         for action in actions:
-            time.sleep(self.rng.random() * PAUSE)
+            time.sleep(self.rng.choice((0, self.rng.random())) * PAUSE)
             if self.crowd.has_answered():
                 break
             action(self)
