@@ -287,6 +287,25 @@ def test_a_request_that_does_not_return_stays_with_the_old_worker(export, hung, 
             assert other.lstat("/").nlink >= 2
 
 
+def test_the_new_worker_has_a_thread_for_each_client_before_they_come(helper, socket_path):
+    """All come at once then, and would wait while they are made."""
+    old = worker_of(helper)
+    clients = [helper.connect() for _ in range(8)]
+    for client in clients:
+        client.lstat("/")
+    os.kill(old, signal.SIGSTOP)
+    try:
+        assert "8 are in the middle" in reload(socket_path)
+        (new,) = set(helper.children()) - {old}
+        assert len(proc.reactors(new)) == 8
+    finally:
+        os.kill(old, signal.SIGCONT)
+    for client in clients:
+        with client:
+            client.lstat("/")
+    assert the_only_worker(helper, but=old) == new
+
+
 @pytest.mark.parametrize("size", [1, 7, 8, 12])
 def test_half_a_message_stays_with_the_old_worker_until_it_is_whole(helper, socket_path, size):
     message = request(Op.OPEN, path="/", flags=os.O_DIRECTORY)
