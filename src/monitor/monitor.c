@@ -301,7 +301,7 @@ void monitor_init(struct monitor *monitor, const struct options *options)
 		.single_fd = -1,
 		.config_fd = -1,
 		.asker_fd = -1,
-		.control = { .listener = -1 },
+		.control = { .listener = -1, .name = { .directory = -1, .staging_fd = -1 } },
 		.keeper = { .watch_fd = -1 },
 		.pid_file = { .directory = -1, .fd = -1 },
 		.name = { .directory = -1, .staging_fd = -1 },

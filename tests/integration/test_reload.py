@@ -89,6 +89,17 @@ def test_hangup_does_the_same(helper):
     assert the_only_worker(helper, but=old)
 
 
+def test_there_may_be_no_control_socket(export):
+    """What is not there has no descriptor: the standard input was taken for one, and the second reload failed."""
+    with Helper(export) as helper, helper.connect() as client:
+        for count in range(1, 4):
+            os.kill(helper.pid, signal.SIGHUP)
+            wait_for(lambda: helper.log().count("reload: ") == count, what="the end of the reload")
+            assert helper.log().count("reload: done") == count, helper.log()
+            assert client.lstat("/").nlink >= 2
+        assert proc.descriptors(helper.pid)[0] == "/dev/null"
+
+
 def test_what_was_counted_is_kept(helper, socket_path):
     with helper.connect() as gone:
         gone.lstat("/")
