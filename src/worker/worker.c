@@ -77,6 +77,32 @@ static struct reactor *pick_reactor(struct worker *worker)
 	return best;
 }
 
+static uint32_t count_connections(const struct scoreboard *scoreboard)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < scoreboard->count; i++)
+		count += slot_phase(&scoreboard->slots[i]) != SLOT_FREE;
+	return count;
+}
+
+/*
+ * One at least. And where another worker has served, one for each of its clients, as far as that goes: of a successor
+ * they come when it is ready, all at once, and would wait for threads to be made.
+ */
+static int start_reactors(struct worker *worker)
+{
+	uint32_t coming = count_connections(&worker->setup->scoreboard);
+
+	do {
+		struct reactor **place = &worker->reactors[worker->reactor_count];
+
+		if (reactor_start(worker->reactor_count + 1, &worker->owner, place))
+			break;
+	} while (++worker->reactor_count < coming && worker->reactor_count < worker->setup->threads);
+	return worker->reactor_count > 0 ? 0 : -ENOMEM;
+}
+
 static void begin_ticks(struct worker *worker)
 {
 	atomic_store(&worker->ticks, true);
@@ -381,8 +407,10 @@ _Noreturn void worker_run(const struct worker_setup *given)
 	error = canary_start(setup.life_fd, known, 2);
 	if (!error)
 		error = prepare(&worker);
-	if (error || !pick_reactor(&worker)) {
-		log_error("cannot start the worker: %s", strerror(error ? -error : ENOMEM));
+	if (!error)
+		error = start_reactors(&worker);
+	if (error) {
+		log_error("cannot start the worker: %s", strerror(-error));
 		leave(&worker, EXIT_FAILURE);
 	}
 	error = channel_send(setup.channel, &(struct channel_message){ .type = CHANNEL_READY }, -1);

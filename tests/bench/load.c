@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A load for a helper: closed-loop clients, one thread and one connection each, that send one kind of request or the
- * mix of a real guest, and the latencies that they see.
+ * mix of a real guest, at once or after a while, and the latencies that they see.
  *
  * Prints one line: operation clients seconds operations ops_per_second p50_us p99_us p999_us cpu_us_per_operation longest_us
  * (the last but one from the CPU time of the processes given with --pid, and 0 without).
@@ -36,6 +36,7 @@ struct load {
 	enum kind kind;
 	unsigned clients;
 	double seconds;
+	unsigned think; /* us, before each request */
 	const char *sockets[MOST_SOCKETS];
 	unsigned socket_count;
 	pid_t pids[MOST_PIDS];
@@ -120,8 +121,11 @@ static void *run(void *argument)
 		request(client, KIND_LSTAT, 0);
 	pthread_barrier_wait(&load->start);
 	for (uint64_t turn = 0; !atomic_load_explicit(&load->stop, memory_order_relaxed); turn++) {
-		uint64_t before = clock_ns();
+		uint64_t before;
 
+		if (load->think)
+			usleep(load->think);
+		before = clock_ns();
 		request(client, load->kind, turn);
 		histogram_add(&client->histogram, clock_ns() - before);
 		if (creates(load->kind, turn)) /* not counted */
@@ -202,7 +206,7 @@ static enum kind parse_kind(const char *text)
 
 static void usage(void)
 {
-	fputs("usage: load --socket NAME... [--operation NAME] [--clients N] [--seconds S] [--pid PID...]\n"
+	fputs("usage: load --socket NAME... [--operation NAME] [--clients N] [--seconds S] [--think US] [--pid PID...]\n"
 	      "Clients are spread over the sockets in turn.\n", stderr);
 	exit(2);
 }
@@ -212,12 +216,13 @@ int main(int count, char **arguments)
 	static const struct option options[] = {
 		{ "socket", required_argument, NULL, 's' },  { "operation", required_argument, NULL, 'o' },
 		{ "clients", required_argument, NULL, 'c' }, { "seconds", required_argument, NULL, 't' },
-		{ "pid", required_argument, NULL, 'p' },     { NULL, 0, NULL, 0 },
+		{ "pid", required_argument, NULL, 'p' },     { "think", required_argument, NULL, 'T' },
+		{ NULL, 0, NULL, 0 },
 	};
 	static struct load load = { .kind = KIND_LSTAT, .clients = 1, .seconds = 2 };
 	int option;
 
-	while ((option = getopt_long(count, arguments, "s:o:c:t:p:", options, NULL)) != -1) {
+	while ((option = getopt_long(count, arguments, "s:o:c:t:p:T:", options, NULL)) != -1) {
 		if (option == 's' && load.socket_count < MOST_SOCKETS)
 			load.sockets[load.socket_count++] = optarg;
 		else if (option == 'o')
@@ -226,6 +231,8 @@ int main(int count, char **arguments)
 			load.clients = (unsigned)atoi(optarg);
 		else if (option == 't')
 			load.seconds = atof(optarg);
+		else if (option == 'T')
+			load.think = (unsigned)atoi(optarg);
 		else if (option == 'p' && load.pid_count < MOST_PIDS)
 			load.pids[load.pid_count++] = (pid_t)atoi(optarg);
 		else

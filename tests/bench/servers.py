@@ -85,9 +85,9 @@ def floor(binary, directory, clients):
         yield Server([path], [process.pid])
 
 
-def measure(load, server, operation, clients, seconds):
-    """One run of the load program."""
-    command = [load, "--operation", operation, "--clients", str(clients), "--seconds", str(seconds)]
+def measure(load, server, operation, clients, seconds, think=0):
+    """One run of the load program; `think`: us that a client waits before each request."""
+    command = [load, "--operation", operation, "--clients", str(clients), "--seconds", str(seconds), "--think", str(think)]
     for path in server.sockets:
         command += ["--socket", path]
     for pid in server.pids:

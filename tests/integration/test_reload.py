@@ -89,6 +89,17 @@ def test_hangup_does_the_same(helper):
     assert the_only_worker(helper, but=old)
 
 
+def test_there_may_be_no_control_socket(export):
+    """What is not there has no descriptor: the standard input was taken for one, and the second reload failed."""
+    with Helper(export) as helper, helper.connect() as client:
+        for count in range(1, 4):
+            os.kill(helper.pid, signal.SIGHUP)
+            wait_for(lambda: helper.log().count("reload: ") == count, what="the end of the reload")
+            assert helper.log().count("reload: done") == count, helper.log()
+            assert client.lstat("/").nlink >= 2
+        assert proc.descriptors(helper.pid)[0] == "/dev/null"
+
+
 def test_what_was_counted_is_kept(helper, socket_path):
     with helper.connect() as gone:
         gone.lstat("/")
@@ -288,6 +299,25 @@ def test_a_request_that_does_not_return_stays_with_the_old_worker(export, hung, 
             with fails(errno.ENOENT):
                 stuck.lstat(file)
             assert other.lstat("/").nlink >= 2
+
+
+def test_the_new_worker_has_a_thread_for_each_client_before_they_come(helper, socket_path):
+    """All come at once then, and would wait while they are made."""
+    old = worker_of(helper)
+    clients = [helper.connect() for _ in range(8)]
+    for client in clients:
+        client.lstat("/")
+    os.kill(old, signal.SIGSTOP)
+    try:
+        assert "8 are in the middle" in reload(socket_path)
+        (new,) = set(helper.children()) - {old}
+        assert len(proc.reactors(new)) == 8
+    finally:
+        os.kill(old, signal.SIGCONT)
+    for client in clients:
+        with client:
+            client.lstat("/")
+    assert the_only_worker(helper, but=old) == new
 
 
 @pytest.mark.parametrize("size", [1, 7, 8, 12])

@@ -5,27 +5,23 @@
 import argparse
 import collections
 import contextlib
-import multiprocessing
 import os
 import pathlib
 import random
-import signal
 import sys
 import tempfile
 import time
-import traceback
-import types
 
 sys.dont_write_bytecode = True  # into the source tree
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from compare import compare  # noqa: E402
-from guest import Failure, Guest  # noqa: E402
 from measure import descriptors, measure  # noqa: E402
-from model import DIR, LNK, REG, Node, Tree  # noqa: E402
-from operations import Mismatch, expect  # noqa: E402
 from support.helper import OURS, SANITIZER_WORDS, Helper, wait_for  # noqa: E402
 from support.wire import Op  # noqa: E402
+from workload.compare import compare  # noqa: E402
+from workload.crowd import Crowd, facts_of, make_export, make_shared  # noqa: E402
+from workload.guest import Failure, Guest  # noqa: E402
+from workload.operations import Mismatch, expect  # noqa: E402
 
 SKIPPED = 77  # what meson takes for it
 SLICE = 60.0  # seconds between two lines of progress
@@ -56,123 +52,6 @@ def arguments():
     return given
 
 
-# What is exported
-
-
-def make_shared(path):
-    """Files that all read; returns their model."""
-    tree = Tree("//shared", Node(DIR, 0o755))
-    path.mkdir()
-    for number in range(5):
-        name, content = f"file{number}", bytes([number]) * number * 1000
-        (path / name).write_bytes(content)
-        (path / name).chmod(0o640)
-        os.setxattr(path / name, "user.a", content[:100])
-        node = Node(REG, 0o640, content=bytearray(content), xattrs={"user.a": content[:100]}, links=1)
-        tree.root.children[name] = node
-    (path / "link").symlink_to("file0")
-    tree.root.children["link"] = Node(LNK, target=b"file0", links=1)
-    return tree
-
-
-def make_export(path, clients):
-    path.mkdir(mode=0o755)
-    for number in range(clients):
-        for prefix in "cs":
-            (path / f"{prefix}{number}").mkdir()
-            (path / f"{prefix}{number}").chmod(0o755)
-
-
-def facts_of(path):
-    """What the model cannot know of the file system."""
-    with Helper(path) as helper, helper.connect() as client:
-        seen = client.statfs("/")
-    host = os.statvfs(path)
-    expect("what STATFS says", (seen.frsize, seen.blocks, seen.namelen), (host.f_frsize, host.f_blocks, host.f_namemax))
-    return types.SimpleNamespace(statfs=seen, foreign_names=sum(len(os.fsencode(n)) + 1 for n in os.listxattr(path)))
-
-
-# A process with some of the clients
-
-
-class Group:
-    """Runs its clients when it is told to, over the pipe."""
-
-    def __init__(self, pipe, export, guests):
-        self.pipe = pipe
-        self.export = export
-        self.guests = guests
-
-    def main(self):
-        """In the child. Anything that goes wrong is the last thing that it says."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            while True:
-                command, *rest = self.pipe.recv()
-                self.pipe.send((True, getattr(self, command)(*rest)))
-        except EOFError:
-            return
-        except (Failure, Mismatch) as error:
-            self.pipe.send((False, str(error)))
-        except BaseException:
-            self.pipe.send((False, traceback.format_exc()))
-
-    def run(self, seconds):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            for guest in self.guests:
-                guest.begin()
-            for guest in self.guests:
-                guest.finish()
-        return sum((guest.counts for guest in self.guests), collections.Counter())
-
-    def each(self, what):
-        for guest in self.guests:
-            getattr(guest, what)()
-
-    def compare(self):
-        """Returns how many objects there are."""
-        self.each("close")
-        return sum(compare(str(self.export / f"c{guest.number}"), guest.tree.root) for guest in self.guests)
-
-
-class Crowd:
-    """All processes with clients."""
-
-    def __init__(self, given, export, helper, shared, facts):
-        self.pipes = []
-        self.processes = []
-        for index in range(given.processes):
-            ours, theirs = multiprocessing.Pipe()
-            numbers = range(index, given.clients, given.processes)
-            guests = [Guest(helper.socket, number, given.seed, shared, facts) for number in numbers]
-            group = Group(theirs, export, guests)
-            self.processes.append(multiprocessing.Process(target=group.main, daemon=True))
-            self.processes[-1].start()
-            theirs.close()
-            self.pipes.append(ours)
-
-    def tell(self, *command):
-        """Has all do something at the same time; returns what they answer."""
-        for pipe in self.pipes:
-            pipe.send(command)
-        return [self.answer(pipe) for pipe in self.pipes]
-
-    def answer(self, pipe):
-        try:
-            good, result = pipe.recv()
-        except EOFError:
-            raise Failure("a process with clients has died") from None
-        if not good:
-            raise Failure(result)
-        return result
-
-    def end(self):
-        for process in self.processes:
-            process.kill()
-            process.join()
-
-
 # The run
 
 
@@ -197,7 +76,7 @@ class Soak:
     def run(self, seconds):
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            self.counts = sum(self.crowd.tell("run", min(left, SLICE)), collections.Counter())
+            self.counts = sum(self.crowd.tell("run_for", min(left, SLICE)), collections.Counter())
             worker, monitor = (measure(self.pids)[name][0] >> 10 for name in ("worker", "monitor"))
             say(f"{sum_of(self.counts)} requests; PSS: worker {worker} KiB, monitor {monitor} KiB")
 
@@ -269,7 +148,8 @@ def soak(given, directory):
     names = sorted(os.listdir(export))
     facts = facts_of(export)
     with Helper(export, binary=given.helper, args=given.option) as helper:
-        crowd = Crowd(given, export, helper, shared, facts)
+        guests = [Guest(helper.socket, number, given.seed, shared, facts) for number in range(given.clients)]
+        crowd = Crowd(guests, given.processes, export)
         try:
             run = Soak(given, helper, crowd)
             work(given, run)

@@ -5,9 +5,9 @@ import collections
 import os
 import random
 
-from model import DIR, Node, Tree
-from operations import Mismatch, Operations, expect
 from support.wire import ERROR, FD_REPLIES, MalformedReply, Client, Op, RemoteError, encode, message, request
+from workload.model import DIR, Node, Tree
+from workload.operations import Mismatch, Operations, expect
 
 # Percent of the turns.
 COME, GO, GO_RUDELY = 30, 1, 1
@@ -61,15 +61,19 @@ class Guest:
         try:
             result = self.client.recv(step.op)
         except RemoteError as error:
-            expect("the errno", error.errno, step.error)
-            self.counts[step.op, False] += 1
+            self.take_error(error.errno)
             return
         if step.error:
             if step.op in FD_REPLIES:
                 os.close(result)
             raise Mismatch(f"it succeeded, expected errno {step.error} ({os.strerror(step.error)})")
-        step.done(result)
+        step.change()
+        step.check(result)
         self.counts[step.op, True] += 1
+
+    def take_error(self, error):
+        expect("the errno", error, self.step.error)
+        self.counts[self.step.op, False] += 1
 
     def guarded(self, action):
         try:

@@ -13,9 +13,9 @@ import stat
 import struct
 from typing import Callable
 
-from model import DIR, FIFO, LNK, NAMES, REG, SOCK, TOO_LONG, Node, add, drop
 from support.wire import (MAX_PAYLOAD, STAT, STATFS, Op, Stat, Statfs, decode, decode_string, encode, message, request,
                           sized)
+from workload.model import DIR, FIFO, LNK, NAMES, REG, SOCK, TOO_LONG, Node, add, drop
 
 NODES_MOST = 150  # of a subtree: then things are removed until it is smaller
 CONTENT_MOST = 20000
@@ -46,12 +46,17 @@ def expect(what, seen, expected):
 
 @dataclasses.dataclass
 class Step:
-    """A request and its answer: an errno, or a result that `done` takes, which then changes the model."""
+    """A request and its answer: an errno, or a success.
+
+    change  makes the model what the tree is after a success
+    check   then takes the result
+    """
 
     op: Op
     fields: dict
     error: int
-    done: Callable = lambda _: None
+    change: Callable = lambda: None
+    check: Callable = lambda _: None
     raw: bytes = None
 
     def bytes(self):
@@ -200,16 +205,18 @@ class Operations:
             flags &= ~os.O_TRUNC
         node = place.node
 
-        def done(fd):
-            if node.kind == DIR:
-                self.receive_directory(fd, node)
-                return
+        def change():
             if flags & os.O_TRUNC:
                 node.resize(0)
-            self.receive_file(fd, node, flags)
+
+        def check(fd):
+            if node.kind == DIR:
+                self.receive_directory(fd, node)
+            else:
+                self.receive_file(fd, node, flags)
 
         error = first_error(place.missing, node and open_error(node, flags))
-        return Step(Op.OPEN, {"path": place.path, "flags": flags}, error, done)
+        return Step(Op.OPEN, {"path": place.path, "flags": flags}, error, change, check)
 
     def create(self):
         place = self.place(35)
@@ -219,20 +226,19 @@ class Operations:
             flags |= flag if self.chance(percent) else 0
         mode, owner = self.rng.choice(FILE_MODES), self.owner()
 
-        def done(fd):
-            made = node
-            if made is None:
-                made = Node(REG, mode, **owner)
+        made = node or Node(REG, mode, **owner)
+
+        def change():
+            if node is None:
                 add(place, made)
             elif flags & os.O_TRUNC:
                 made.truncate_as(**owner)
-            self.receive_file(fd, made, flags)
 
         error = first_error(owner_error(owner), place.error)
         if node and not error:
             error = errno.EEXIST if flags & os.O_EXCL else errno.EISDIR if node.kind == DIR else open_error(node, 0)
         fields = {"path": place.path, "flags": flags, "mode": mode | self.rng.choice(TYPE_BITS), **owner}
-        return Step(Op.CREATE, fields, error, done)
+        return Step(Op.CREATE, fields, error, change, lambda fd: self.receive_file(fd, made, flags))
 
     def mknod(self):
         place, owner = self.place(25), self.owner()
@@ -241,36 +247,36 @@ class Operations:
         wrong = {DIR: errno.EPERM, NO_TYPE: errno.EINVAL}.get(kind, 0)
         error = first_error(owner_error(owner), wrong, place.taken)
         fields = {"path": place.path, "mode": kind | mode, "rdev": 0, **owner}
-        return Step(Op.MKNOD, fields, error, lambda _: add(place, Node(kind or REG, mode, **owner)))
+        return Step(Op.MKNOD, fields, error, lambda: add(place, Node(kind or REG, mode, **owner)))
 
     def mkdir(self):
         place, owner = self.place(25), self.owner()
         mode = self.rng.choice(DIRECTORY_MODES)
         error = first_error(owner_error(owner), place.taken)
         fields = {"path": place.path, "mode": mode | self.rng.choice((0, stat.S_IFDIR)), **owner}
-        return Step(Op.MKDIR, fields, error, lambda _: add(place, Node(DIR, mode, **owner)))
+        return Step(Op.MKDIR, fields, error, lambda: add(place, Node(DIR, mode, **owner)))
 
     def symlink(self):
         place, owner = self.place(25), self.owner()
         target = self.rng.choice(("a", "../b", "/etc/passwd", "t" * 1000, "nowhere/at all", "\udcff", ""))
         error = first_error(owner_error(owner), 0 if target else errno.ENOENT, place.taken)
         node = Node(LNK, target=os.fsencode(target), **owner)
-        return Step(Op.SYMLINK, {"target": target, "path": place.path, **owner}, error, lambda _: add(place, node))
+        return Step(Op.SYMLINK, {"target": target, "path": place.path, **owner}, error, lambda: add(place, node))
 
     def link(self):
         old, new = self.place(85), self.place(25)
         error = first_error(old.missing, new.taken, old.node and old.node.kind == DIR and errno.EPERM)
-        return Step(Op.LINK, {"old": old.path, "new": new.path}, error, lambda _: add(new, old.node))
+        return Step(Op.LINK, {"old": old.path, "new": new.path}, error, lambda: add(new, old.node))
 
     def lstat(self):
         place = self.place(80, root=True)
         return self.lstat_of(place)
 
     def lstat_of(self, place):
-        def done(payload):
+        def check(payload):
             check_attributes(decode(Stat, STAT, payload), place.node)
 
-        return Step(Op.LSTAT, {"path": place.path}, place.missing, done)
+        return Step(Op.LSTAT, {"path": place.path}, place.missing, check=check)
 
     def readlink(self):
         return self.readlink_of(self.place(85, LNK))
@@ -279,25 +285,27 @@ class Operations:
         size = self.rng.choice((4096, 4096, 65536, 100000, 5, 2, 1, 0, -1))
         node = place.node
 
-        def done(payload):
-            expect("the target", decode_string(payload), node.target)
+        def change():
             node.atime = None
+
+        def check(payload):
+            expect("the target", decode_string(payload), node.target)
 
         error = first_error(size < 2 and errno.EINVAL, place.missing, node and node.kind != LNK and errno.EINVAL)
         if not error and len(node.target) > size - 1:
             error = errno.ENAMETOOLONG
             node.atime = None
-        return Step(Op.READLINK, {"path": place.path, "size": size}, error, done)
+        return Step(Op.READLINK, {"path": place.path, "size": size}, error, change, check)
 
     def statfs(self):
         place = self.place(80, root=True)
 
-        def done(payload):
+        def check(payload):
             seen = decode(Statfs, STATFS, payload)
             for name in ("type", "bsize", "frsize", "blocks", "namelen"):
                 expect(f"the file system's {name}", getattr(seen, name), getattr(self.facts.statfs, name))
 
-        return Step(Op.STATFS, {"path": place.path}, first_error(place.missing, link_error(place)), done)
+        return Step(Op.STATFS, {"path": place.path}, first_error(place.missing, link_error(place)), check=check)
 
     def chmod(self):
         place = self.place(85, root=True)
@@ -305,13 +313,13 @@ class Operations:
         mode = self.rng.choice(DIRECTORY_MODES if node and node.kind == DIR else FILE_MODES)
         fields = {"path": place.path, "mode": mode | self.rng.choice(TYPE_BITS)}
         return Step(Op.CHMOD, fields, first_error(place.missing, link_error(place)),
-                    lambda _: setattr(node, "mode", mode))
+                    lambda: setattr(node, "mode", mode))
 
     def chown(self):
         place = self.place(85, root=True)
         uid, gid = self.rng.choice((*IDS, NO_ID)), self.rng.choice((*IDS, NO_ID))
         return Step(Op.CHOWN, {"path": place.path, "uid": uid, "gid": gid}, place.missing,
-                    lambda _: place.node.change_owner(uid, gid))
+                    lambda: place.node.change_owner(uid, gid))
 
     def truncate(self):
         place = self.place(90, self.rng.choice((REG, REG, REG, None)))
@@ -319,14 +327,14 @@ class Operations:
         error = first_error(length < 0 and errno.EINVAL, place.missing, link_error(place))
         if not error and place.node.kind != REG:
             error = errno.EISDIR if place.node.kind == DIR else errno.EINVAL
-        return Step(Op.TRUNCATE, {"path": place.path, "length": length}, error, lambda _: place.node.resize(length))
+        return Step(Op.TRUNCATE, {"path": place.path, "length": length}, error, lambda: place.node.resize(length))
 
     def utime(self):
         place = self.place(85, root=True)
         # Not near now, which would hide that a time was set to now.
         atime, mtime = ((self.rng.randrange(1 << 30), self.nsec()) for _ in range(2))
 
-        def done(_):
+        def change():
             if nothing:
                 return
             place.node.atime = new_time(place.node.atime, atime)
@@ -337,7 +345,7 @@ class Operations:
         # Nothing to do: the kernel does not even look the name up.
         nothing = atime[1] == mtime[1] == UTIME_OMIT
         error = first_error(0 if valid else errno.EINVAL, 0 if nothing else place.missing)
-        return Step(Op.UTIME, {"path": place.path, **fields}, error, done)
+        return Step(Op.UTIME, {"path": place.path, **fields}, error, change)
 
     def nsec(self):
         if self.chance(10):
@@ -347,19 +355,19 @@ class Operations:
     def rename(self):
         old, new = self.place(90), self.place(40)
 
-        def done(_):
+        def change():
             if new.node is old.node:
                 return
             if new.node:
                 drop(new)
             add(new, drop(old))
 
-        return Step(Op.RENAME, {"old": old.path, "new": new.path}, rename_error(old, new), done)
+        return Step(Op.RENAME, {"old": old.path, "new": new.path}, rename_error(old, new), change)
 
     def remove(self):
         place = self.place(92)
         error = first_error(place.missing, place.node and place.node.children and errno.ENOTEMPTY)
-        return Step(Op.REMOVE, {"path": place.path}, error, lambda _: drop(place))
+        return Step(Op.REMOVE, {"path": place.path}, error, lambda: drop(place))
 
     def attribute(self, node):
         """A name, which is there in most cases if any is."""
@@ -377,7 +385,7 @@ class Operations:
         size = self.rng.choice((0, 0, 1, 1000, MAX_PAYLOAD, 1 << 20, -1))
         value = node.xattrs.get(name) if node else None
 
-        def done(payload):
+        def check(payload):
             seen = sized(size, payload)
             expect("the value", seen, len(value) if size == 0 else value)
 
@@ -385,7 +393,7 @@ class Operations:
                             name == "unknown" and errno.EOPNOTSUPP, value is None and errno.ENODATA)
         if not error and 0 < size < len(value):
             error = errno.ERANGE
-        return Step(Op.LGETXATTR, {"path": place.path, "name": name, "size": size}, error, done)
+        return Step(Op.LGETXATTR, {"path": place.path, "name": name, "size": size}, error, check=check)
 
     def llistxattr(self):
         place = self.place(90, self.rng.choice((REG, REG, DIR, None)), root=True)
@@ -394,7 +402,7 @@ class Operations:
         length = sum(len(os.fsencode(name)) + 1 for name in node.xattrs) if node else 0
         length += self.facts.foreign_names
 
-        def done(payload):
+        def check(payload):
             seen = sized(size, payload)
             if size == 0:
                 expect("the length of the names", seen, length)
@@ -403,7 +411,7 @@ class Operations:
             expect("the names of the attributes", names, sorted(node.xattrs))
 
         error = first_error(size < 0 and errno.EINVAL, place.missing, 0 < size < length and errno.ERANGE)
-        return Step(Op.LLISTXATTR, {"path": place.path, "size": size}, error, done)
+        return Step(Op.LLISTXATTR, {"path": place.path, "size": size}, error, check=check)
 
     def lsetxattr(self):
         place = self.place(90, self.rng.choice((REG, REG, DIR, None)), root=True)
@@ -419,7 +427,7 @@ class Operations:
         if not error and flags == os.XATTR_REPLACE and name not in node.xattrs:
             error = errno.ENODATA
         fields = {"path": place.path, "name": name, "value": value, "size": size, "flags": flags}
-        return Step(Op.LSETXATTR, fields, error, lambda _: node.xattrs.update({name: value[:size]}))
+        return Step(Op.LSETXATTR, fields, error, lambda: node.xattrs.update({name: value[:size]}))
 
     def lremovexattr(self):
         place = self.place(90, self.rng.choice((REG, DIR, None)), root=True)
@@ -427,20 +435,20 @@ class Operations:
         name = self.attribute(node)
         error = first_error(place.missing, node and not node.takes_xattrs and errno.EPERM,
                             node and name not in node.xattrs and errno.ENODATA)
-        return Step(Op.LREMOVEXATTR, {"path": place.path, "name": name}, error, lambda _: node.xattrs.pop(name))
+        return Step(Op.LREMOVEXATTR, {"path": place.path, "name": name}, error, lambda: node.xattrs.pop(name))
 
     def getversion(self):
         place = self.place(85, self.rng.choice((REG, DIR, None)), root=True)
         node = place.node
 
-        def done(payload):
+        def check(payload):
             expect("the length of a generation", len(payload), 8)
             (version,) = struct.unpack("=Q", payload)
             expect("the generation", version, version if node.version is None else node.version)
             node.version = version
 
         error = first_error(place.missing, node and open_error(node, os.O_RDONLY))
-        return Step(Op.GETVERSION, {"path": place.path}, error, done)
+        return Step(Op.GETVERSION, {"path": place.path}, error, check=check)
 
     def read_shared(self):
         """What all read and nobody changes."""
@@ -451,13 +459,13 @@ class Operations:
         return make(place)
 
     def open_shared(self, place):
-        def done(fd):
+        def check(fd):
             try:
                 self.check_content(fd, place.node)
             finally:
                 os.close(fd)
 
-        return Step(Op.OPEN, {"path": place.path, "flags": os.O_RDONLY}, 0, done)
+        return Step(Op.OPEN, {"path": place.path, "flags": os.O_RDONLY}, 0, check=check)
 
     def malformed(self):
         """A request whose payload ends too early, or has a NUL where none may be: an error, and no effect."""

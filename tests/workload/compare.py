@@ -4,9 +4,9 @@
 import os
 import types
 
-from model import DIR, LNK, REG
-from operations import Mismatch, check_attributes, expect
 from support.wire import Stat
+from workload.model import DIR, LNK, REG
+from workload.operations import Mismatch, check_attributes, expect
 
 
 def compare(path, node):
