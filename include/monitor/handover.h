@@ -12,6 +12,8 @@
  *   old program, old worker ──▶ rehearsal ──▶ execve ──▶ new program, old worker ──▶ new worker ready: both ──▶ new worker
  *                                  └─ fails: logged, told, nothing changes      └─ not: the old worker goes on
  *
+ * reload.c is the side that goes, handover.c the one that comes, and inventory.c what is handed over.
+ *
  * What survives execve(2) is put right: signals are blocked over it, so that none is lost; descriptors are close-on-exec
  * but those in the parcel; the filter, the bounding set and no_new_privs are the worker's alone.
  */
@@ -22,7 +24,11 @@
 
 #include "options.h"
 
-/* What another monitor has left for the program that it executed. */
+/* In the environment of the program: PARCEL,CONFIG,REPORT, the numbers of descriptors, or -1. */
+#define HANDOVER_ENVIRONMENT "VIRTFS_PROXY_HANDOVER"
+#define HANDOVER_FORMAT      "%d,%d,%d"
+
+/* The same, taken apart: what another monitor has left. */
 struct handover {
 	int parcel_fd; /* monitor/parcel.h; -1: nothing, this is a start like any other */
 	int config_fd; /* a copy of the file of --config, or -1 */

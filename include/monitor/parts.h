@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The monitor as its own files see it: monitor.c, which serves; start.c, which gets there; and handover.c, which gets
- * there from another monitor. Everybody else knows monitor.h.
+ * The monitor as its own files see it: monitor.c, which serves; start.c, which gets there; handover.c, which gets there
+ * from another monitor; and reload.c, which gives way to one. Everybody else knows monitor.h.
  */
 #ifndef MONITOR_PARTS_H
 #define MONITOR_PARTS_H
@@ -83,13 +83,13 @@ int monitor_serve(struct monitor *monitor);
 /* monitor.c: frees what is held. */
 void monitor_finish(struct monitor *monitor);
 
-/* handover.c: begins a reload; `asker` is told how it went, and closed, unless it is -1. */
+/* reload.c: begins a reload; `asker` is told how it went, and closed, unless it is -1. */
 void monitor_reload(struct monitor *monitor, int asker);
 
-/* handover.c: says how a reload went. What the text begins with, "error: " or not, is for programs. */
+/* reload.c: says how a reload went. What the text begins with, "error: " or not, is for programs. */
 void monitor_reloaded(struct monitor *monitor, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* handover.c: executes the program that was rehearsed. Returns if that cannot be done, after logging. */
+/* reload.c: executes the program that was rehearsed. Returns if that cannot be done, after logging. */
 void monitor_change(struct monitor *monitor);
 
 /* monitor.c */
