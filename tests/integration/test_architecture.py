@@ -44,7 +44,8 @@ def test_folder_includes_nothing_of_others(who, never):
     "call, home",
     [
         (r"\bset(?:res|re|fs|e)?[ug]id\(|SYS_setres|SYS_capset", {"credentials.c", "sandbox.c"}),
-        (r"\bchroot\(|\bcap_drop_bound\(|PR_SET_NO_NEW_PRIVS|\bsetgroups\(", {"sandbox.c"}),
+        (r"\bcap_drop_bound\(|PR_SET_NO_NEW_PRIVS|\bsetgroups\(", {"sandbox.c"}),
+        (r"\bchroot\(", {"sandbox.c", "namespace.c"}),
         (r"\bunshare\(CLONE_NEW|\bsetns\(|\bmount\(NULL|SYS_pivot_root", {"namespace.c"}),
         (r"\bseccomp_load\(", {"seccomp.c"}),
         (r"\battr_copy_", {"private_attributes.c"}),
