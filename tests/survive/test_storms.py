@@ -24,7 +24,7 @@ from workload.survivor import PATIENCE, Survivor, exists
 
 CLIENTS, PROCESSES = 64, 4
 TIMES = 100 if LONG else 30
-PAUSE = 0.2  # seconds at most between one and the next, which half of them do without
+PAUSE = 0.3  # seconds at most between one and the next, which half of them do without
 RELOAD_MOST = 0.1  # about what one takes: a kill that is to hit it comes within that
 
 KILLS_MOST = 1000
@@ -92,7 +92,8 @@ class Storm:
         self.crowd.tell("each", "come")
         self.crowd.order("run_until_over")
         for action in actions:
-            time.sleep(self.rng.choice((0, self.rng.random())) * PAUSE)
+            if self.rng.random() < 0.5:
+                self.wait_for_work()
             if self.crowd.has_answered():
                 break
             action(self)
@@ -101,13 +102,18 @@ class Storm:
         self.counts = sum(self.crowd.answers(), collections.Counter())
         self.crowd.tell("each", "look_at_the_end")
 
+    def wait_for_work(self):
+        """Until somebody is served, and for a while."""
+        with self.helper.connect(PATIENCE) as client:
+            client.lstat("/")
+        time.sleep(self.rng.random() * PAUSE)
+
     def check(self):
         """That everybody has lived, and what is left."""
         failures = sum(self.collect("failures"), [])
         for sent, answered in failures:
             assert any(began <= answered and sent <= ended for began, ended in self.kills), "EIO, and nobody was killed"
-        self.status = control.status(self.control)
-        assert len(self.status["clients"]) == CLIENTS
+        self.status = wait_for(self.status_of_all, PATIENCE, f"a status of {CLIENTS} clients")
         objects = sum(self.crowd.tell("compare"))
         objects += compare(str(self.export / "shared"), self.shared.root)
         assert sorted(os.listdir(self.export)) == self.names
@@ -116,6 +122,11 @@ class Storm:
         assert "connection is cut" not in log
         assert not any(word in log for word in SANITIZER_WORDS), log
         self.failures, self.objects = len(failures), objects
+
+    def status_of_all(self):
+        """When who came to wait for work is gone."""
+        status = control.status(self.control)
+        return status if len(status["clients"]) == CLIENTS else None
 
     def collect(self, what):
         return sum(self.crowd.tell("collect", what), [])
