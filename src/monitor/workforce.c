@@ -136,6 +136,12 @@ static void on_patience(evutil_socket_t fd, short what, void *argument)
 	end_succession(argument, (int)count_staying(argument));
 }
 
+static void look_at_succession(struct workforce *workforce)
+{
+	if (!workforce->successor && count_staying(workforce) == 0)
+		end_succession(workforce, 0);
+}
+
 /* What a retired worker has released goes to the one that serves; when it has nothing left it may go. */
 static void take_over(struct workforce *workforce, struct worker_process *retired)
 {
@@ -143,8 +149,7 @@ static void take_over(struct workforce *workforce, struct worker_process *retire
 	workforce_hand_over(workforce);
 	if (is_used(retired) && custody_held_by(workforce->custody, retired->number) == 0)
 		worker_process_stop(retired);
-	if (workforce->succeeding && !workforce->successor && count_staying(workforce) == 0)
-		end_succession(workforce, 0);
+	look_at_succession(workforce);
 }
 
 /* --- starting ------------------------------------------------------------------------------------------------ */
@@ -203,6 +208,9 @@ int workforce_resume(struct workforce *workforce, const struct workforce *handed
 	workforce->crashes = handed->crashes;
 	workforce->first_crash = handed->first_crash;
 	workforce->was_ready = true;
+	/* A successor is about to start, which makes this needless; should it not, there would be none. */
+	if (!workforce->serving)
+		evtimer_add(workforce->replace, &(struct timeval){ .tv_sec = 1 });
 	return error;
 }
 
@@ -235,8 +243,7 @@ static void inaugurate(struct workforce *workforce)
 	if (old)
 		retire(workforce, old);
 	workforce_hand_over(workforce);
-	if (count_staying(workforce) == 0)
-		end_succession(workforce, 0);
+	look_at_succession(workforce);
 }
 
 static void on_ready(void *context, struct worker_process *worker)
@@ -367,6 +374,7 @@ static void on_gone(void *context, struct worker_process *worker)
 	if (!workforce->serving && !workforce->successor && !evtimer_pending(workforce->replace, NULL))
 		replace(workforce);
 	workforce_hand_over(workforce);
+	look_at_succession(workforce);
 }
 
 static const struct worker_events worker_events = {
