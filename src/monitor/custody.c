@@ -115,7 +115,7 @@ int custody_admit(struct custody *custody, int fd, const struct peer *peer)
 
 static bool is_connected(int fd)
 {
-	struct sockaddr_un address;
+	struct sockaddr_un address = { .sun_family = AF_UNSPEC };
 	socklen_t size = sizeof address;
 
 	return !getpeername(fd, (struct sockaddr *)&address, &size) && address.sun_family == AF_UNIX;

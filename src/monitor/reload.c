@@ -99,8 +99,10 @@ void monitor_reloaded(struct monitor *monitor, const char *format, ...)
 	log_write(failed ? LOG_ERR : LOG_INFO, "reload: %s", failed ? text + strlen(error) : text);
 	notify_ready(&monitor->notify, monitor->base, &monitor->custody);
 	if (monitor->asker_fd >= 0) {
-		strcat(text, "\n");
-		send(monitor->asker_fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+		size_t size = strlen(text);
+
+		text[size++] = '\n';
+		send(monitor->asker_fd, text, size, MSG_NOSIGNAL | MSG_DONTWAIT);
 	}
 	descriptor_close(&monitor->asker_fd);
 }
