@@ -76,9 +76,10 @@ static struct node *forget_name(struct nodes *nodes, struct node *node, struct n
 	while (*link != name)
 		link = &(*link)->next;
 	*link = name->next;
-	for (link = &node->names; *link != name; link = &(*link)->another)
+	for (link = &node->names; *link && *link != name; link = &(*link)->another)
 		;
-	*link = name->another;
+	if (*link)
+		*link = name->another;
 	free(name);
 	parent->below--;
 	return parent;

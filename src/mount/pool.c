@@ -93,7 +93,7 @@ int pool_create(const char *socket_path, unsigned most, bool reconnect, struct p
 	made->reconnect = reconnect;
 	pthread_mutex_init(&made->lock, NULL);
 	pthread_cond_init(&made->given_back, NULL);
-	made->idle = calloc(most, sizeof *made->idle);
+	made->idle = calloc(most, sizeof(struct proxyfs_client *));
 	made->watch = epoll_create1(EPOLL_CLOEXEC);
 	if (made->watch < 0)
 		error = -errno;
@@ -110,7 +110,7 @@ int pool_create(const char *socket_path, unsigned most, bool reconnect, struct p
 
 void pool_destroy(struct pool *pool)
 {
-	while (pool->idle_count > 0)
+	while (pool->idle && pool->idle_count > 0)
 		proxyfs_client_close(pool->idle[--pool->idle_count]);
 	descriptor_close(&pool->watch);
 	pthread_cond_destroy(&pool->given_back);
