@@ -131,6 +131,9 @@ static void take_connection(struct worker *worker, uint32_t index, int fd)
 		client_report(worker->setup->channel, slot, SLOT_CLOSED);
 		return;
 	}
+	/* Whichever reactor had the slot's last client is done with it, and its memory ours: this is where we see it. */
+	if (atomic_load(&client->held))
+		abort();
 	client->channel = worker->setup->channel;
 	client->index = index;
 	client->poller = (struct poller){ .replied = 0 };
