@@ -66,7 +66,7 @@ def _thread_names(pid):
 
 def _is_sanitizers(pid, task, title):
     """ThreadSanitizer has threads of its own in each process, with names that this has had."""
-    return SANITIZER == "thread" and task != pid and not title.startswith("vph-reactor-")
+    return SANITIZER == "thread" and task != pid and not title.startswith(("vph-reactor-", "vph-canary"))
 
 
 def threads(pid):
