@@ -38,14 +38,18 @@ def missing_requirement():
     return f"not installed: {', '.join(missing)}" if missing else None
 
 
-def prepare_image(directory):
+def prepare_image(directory, work=AGENT, added=()):
     """Puts kernel and initramfs into `directory`; raises GuestError with the reason where there is no kernel to be had.
+
+    work   script that the guest runs; it has to end with AGENT
+    added  what else is to be in the initramfs, each as make-initramfs has it behind --add
 
     QEMU runs as users who must be able to read them, so every folder above has to let anyone pass.
     """
+    options = [word for file in added for word in ("--add", file)]
     for command in (
         [TOOLS / "fetch-kernel", CACHE],
-        [TOOLS / "make-initramfs", CACHE, directory, AGENT, "setfattr", "getfattr"],
+        [TOOLS / "make-initramfs", *options, CACHE, directory, work, "setfattr", "getfattr"],
     ):
         done = subprocess.run(command, capture_output=True, text=True, timeout=PREPARE_TIMEOUT)
         if done.returncode != 0:
@@ -58,16 +62,17 @@ class Guest:
     image  directory that prepare_image has filled
     user   the user that QEMU runs as
     local  share this directory with QEMU's own "local" driver instead, which needs no helper
+    append further words for the kernel's command line
     """
 
-    def __init__(self, image, socket_path, user="root", local=None):
+    def __init__(self, image, socket_path, user="root", local=None, append=""):
         self._console = tempfile.TemporaryFile()
         self._agent, theirs = socket.socketpair()
         self._received = b""
         self._ready = False
         with theirs:
             self._qemu = subprocess.Popen(
-                self._command(image, user, self._fsdev(socket_path, local), theirs.fileno()),
+                self._command(image, user, self._fsdev(socket_path, local), theirs.fileno(), append),
                 stdin=subprocess.DEVNULL,
                 stdout=self._console,
                 stderr=self._console,
@@ -82,10 +87,10 @@ class Guest:
         return f"local,id=share,path={local},security_model=passthrough"
 
     @staticmethod
-    def _command(image, user, fsdev, agent_fd):
+    def _command(image, user, fsdev, agent_fd, append):
         share = ["-fsdev", fsdev, "-device", "virtio-9p-pci,fsdev=share,mount_tag=share"]
         agent = ["-chardev", f"socket,id=agent,fd={agent_fd}", "-serial", "chardev:agent"]
-        return [str(TOOLS / "run-guest"), user, str(image), *share, *agent]
+        return [str(TOOLS / "run-guest"), "--append", append, user, str(image), *share, *agent]
 
     def wait_until_ready(self, timeout=BOOT_TIMEOUT):
         """Waits until the guest has mounted the share and takes commands. Returns the guest."""
