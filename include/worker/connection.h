@@ -16,14 +16,14 @@
 
 /* A reactor's memory, for one request at a time. */
 struct connection_room {
-	struct window window;
-	struct dispatch_room dispatch;
-	struct dispatch_reply reply;
-
 	/* Called before and after a request is executed, which may take for ever; NULL: nobody needs to know. */
 	void (*let_go)(void *context);
 	void (*take_hold)(void *context);
 	void *context;
+
+	struct window window;
+	struct dispatch_room dispatch;
+	struct dispatch_reply reply;
 };
 
 struct connection {

@@ -17,12 +17,12 @@ struct dispatch_room {
 	char result[PROXYFS_PAYLOAD_MAX];
 };
 
-/* What goes back to the client. */
+/* What goes back to the client. What is small comes first: behind the buffer it would take a page of its own. */
 struct dispatch_reply {
-	char bytes[PROXYFS_MESSAGE_MAX];
 	size_t size;    /* bytes */
 	int32_t status; /* 0 or -errno, for the counters */
 	int fd;         /* to be sent along and closed, or -1 */
+	char bytes[PROXYFS_MESSAGE_MAX];
 };
 
 /*
