@@ -17,7 +17,7 @@ import pytest
 from support import control, guest
 from support.container import container
 from support.expect import fails
-from support.helper import ROOT, wait_for
+from support.helper import ROOT, holds_listener, wait_for
 from support.overlay import overlay
 from support.units import SERVICE, SOCKET, parse
 from support.wire import Client
@@ -140,7 +140,7 @@ def instance(machine, name):
     script = f'exec systemd-socket-activate --listen={path} {command.replace("%i", name)}'
     with subprocess.Popen(machine.command("sh", "-c", script), stderr=subprocess.PIPE) as process:
         try:
-            wait_for((machine.root / path[1:]).exists, what="the socket")
+            wait_for(lambda: holds_listener(process.pid), what="the socket, which has a name before it is listened on")
             yield machine.root / path[1:]
         finally:
             process.send_signal(signal.SIGTERM)

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from support import proc
-from support.helper import OURS, wait_for
+from support.helper import OURS, holds_listener, wait_for
 from support.launch import Daemon, run, under_number
 from support.wire import Client
 
@@ -62,7 +62,7 @@ def activator(export, tmp_path):
     name = tmp_path / "activated"
     command = ["systemd-socket-activate", "--listen", str(name), OURS, "--nodaemon", "--path", str(export)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(name.exists, what="the socket")
+        wait_for(lambda: holds_listener(process.pid), what="the socket, which has a name before it is listened on")
         yield process, name
         process.terminate()
         assert process.wait(15) == 0
