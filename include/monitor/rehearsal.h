@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "common/log.h"
+#include "monitor/lines.h"
 
 #define REHEARSAL_SECONDS 10 /* that it may take */
 
@@ -16,8 +17,7 @@ struct rehearsal {
 	int report_fd, log_fd;             /* to read from */
 	int child_report_fd, child_log_fd; /* the child's, until it is there */
 	struct event *report_event, *log_event;
-	char line[LOG_LINE_MAX]; /* of what it says, as far as it has come */
-	size_t line_size;
+	struct lines lines;            /* of what it says */
 	char complaint[LOG_LINE_MAX]; /* the first line that it said, "" if there was none */
 	void (*ended)(void *context, bool well);
 	void *context;

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "common/log.h"
 #include "monitor/custody.h"
+#include "monitor/lines.h"
 #include "monitor/remains.h"
 #include "worker/worker.h"
 
@@ -29,8 +29,7 @@ struct worker_process {
 	int life_fd; /* a pipe that ends with its canary (worker/canary.h) */
 	const struct custody *custody;
 	struct remains *remains; /* where it goes if it does not end */
-	char line[LOG_LINE_MAX]; /* of its log, as far as it has come */
-	size_t line_size;
+	struct lines lines; /* of its log */
 	const struct worker_events *events;
 	void *context;
 };

@@ -86,8 +86,7 @@ static void pass_worker(struct parcel *parcel, struct worker_process *worker)
 	parcel_pass_fd(parcel, &worker->channel);
 	parcel_pass_fd(parcel, &worker->log_fd);
 	parcel_pass_fd(parcel, &worker->life_fd);
-	PARCEL_PASS(parcel, worker->line);
-	PARCEL_PASS(parcel, worker->line_size);
+	PARCEL_PASS(parcel, worker->lines);
 }
 
 void inventory_remains(struct parcel *parcel, struct remains *remains, struct event_base *base)

@@ -44,8 +44,9 @@ void rehearsal_stop(struct rehearsal *rehearsal)
 /* --- what it says -------------------------------------------------------------------------------------------- */
 
 /* What is wrong is worth a line in our log as well; that its sandbox is made in such a way is not. */
-static void hear(struct rehearsal *rehearsal, const char *line)
+static void hear(void *context, const char *line)
 {
+	struct rehearsal *rehearsal = context;
 	const bool has_priority = line[0] == '<' && line[1] >= '0' && line[1] <= '7' && line[2] == '>';
 
 	if (has_priority && line[1] - '0' > LOG_WARNING)
@@ -58,24 +59,7 @@ static void hear(struct rehearsal *rehearsal, const char *line)
 /* One read(2): its result. */
 static ssize_t listen_to(struct rehearsal *rehearsal)
 {
-	const size_t room = sizeof rehearsal->line - 1 - rehearsal->line_size;
-	ssize_t got = read(rehearsal->log_fd, rehearsal->line + rehearsal->line_size, room);
-	char *at = rehearsal->line, *end;
-
-	if (got <= 0)
-		return got;
-	rehearsal->line_size += (size_t)got;
-	rehearsal->line[rehearsal->line_size] = '\0';
-	while ((end = strchr(at, '\n'))) {
-		*end = '\0';
-		hear(rehearsal, at);
-		at = end + 1;
-	}
-	rehearsal->line_size = strlen(at);
-	memmove(rehearsal->line, at, rehearsal->line_size + 1);
-	if (rehearsal->line_size == sizeof rehearsal->line - 1)
-		rehearsal->line_size = 0; /* no line is that long */
-	return got;
+	return lines_read(&rehearsal->lines, rehearsal->log_fd, hear, rehearsal);
 }
 
 static void on_log(evutil_socket_t fd, short what, void *argument)

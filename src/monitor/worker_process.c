@@ -12,6 +12,7 @@
 
 #include "common/channel.h"
 #include "common/descriptor.h"
+#include "common/log.h"
 #include "monitor/process.h"
 #include "worker/worker.h"
 
@@ -21,32 +22,16 @@
 #define LOOKS      100 /* of those; then there is one a second */
 #define HUNG_LOOKS 20  /* in a row that find it hanging: then it does */
 
-/* Relays the lines that are complete, and what is too long to become so. */
-static void relay_lines(struct worker_process *worker)
+static void relay(void *context, const char *line)
 {
-	char *end;
-
-	while ((end = memchr(worker->line, '\n', worker->line_size)) || worker->line_size == sizeof worker->line - 1) {
-		size_t taken = end ? (size_t)(end - worker->line) + 1 : worker->line_size;
-
-		worker->line[end ? taken - 1 : taken] = '\0';
-		log_relay(worker->line);
-		worker->line_size -= taken;
-		memmove(worker->line, worker->line + taken, worker->line_size);
-	}
+	(void)context;
+	log_relay(line);
 }
 
 /* One read(2) of the pipe: its result. */
 static ssize_t read_log(struct worker_process *worker)
 {
-	size_t room = sizeof worker->line - 1 - worker->line_size;
-	ssize_t got = read(worker->log_fd, worker->line + worker->line_size, room);
-
-	if (got > 0) {
-		worker->line_size += (size_t)got;
-		relay_lines(worker);
-	}
-	return got;
+	return lines_read(&worker->lines, worker->log_fd, relay, NULL);
 }
 
 static void on_log(evutil_socket_t fd, short what, void *argument)
