@@ -2,13 +2,12 @@
 #include "worker/canary.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+
+#include "worker/thread.h"
 
 /* It calls little, and a sanitizer's or the C library's own needs are in the least size. */
 #define STACK_SIZE ((size_t)64 * 1024)
@@ -44,32 +43,13 @@ static void *canary_main(void *argument)
 	return NULL;
 }
 
-static int start(struct orders *orders)
-{
-	sigset_t all, before;
-	pthread_attr_t attributes;
-	pthread_t thread;
-	int error = pthread_attr_init(&attributes);
-
-	if (error)
-		return -error;
-	pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&thread, &attributes, canary_main, orders);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	return -error;
-}
-
 int canary_start(int life, const int *known, unsigned count)
 {
 	struct orders orders = { .known = known, .count = count };
 	int error;
 
 	sem_init(&orders.carried_out, 0, 0);
-	error = start(&orders);
+	error = thread_start(STACK_SIZE, canary_main, &orders);
 	if (error)
 		return error;
 	while (sem_wait(&orders.carried_out))

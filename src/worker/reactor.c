@@ -5,7 +5,6 @@
 #include <event2/event.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "common/channel.h"
 #include "common/log.h"
 #include "worker/sandbox.h"
+#include "worker/thread.h"
 
 /* A handler's deepest stack is a few KiB; what is large lies in the room below. */
 #define STACK_SIZE ((size_t)256 * 1024)
@@ -26,7 +26,6 @@
 
 struct reactor {
 	unsigned number;
-	pthread_t thread;
 	sem_t verified; /* posted once the thread has found itself confined */
 	const struct reactor_owner *owner;
 
@@ -329,26 +328,6 @@ static struct event_base *make_base(void)
 	return base;
 }
 
-/* Signals are the monitor's and the main thread's. */
-static int start_thread(struct reactor *reactor)
-{
-	sigset_t all, before;
-	pthread_attr_t attributes;
-	int error;
-
-	error = pthread_attr_init(&attributes);
-	if (error)
-		return -error;
-	pthread_attr_setstacksize(&attributes, STACK_SIZE);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&reactor->thread, &attributes, reactor_main, reactor);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	return -error;
-}
-
 static int prepare(struct reactor *reactor)
 {
 	reactor->base = make_base();
@@ -358,7 +337,7 @@ static int prepare(struct reactor *reactor)
 	reactor->wakeup = event_new(reactor->base, reactor->wakeup_fd, EV_READ | EV_PERSIST, on_wakeup, reactor);
 	if (!reactor->wakeup || event_add(reactor->wakeup, NULL))
 		return -ENOMEM;
-	return start_thread(reactor);
+	return thread_start(STACK_SIZE, reactor_main, reactor);
 }
 
 static int tell_monitor(const struct client *client, enum channel_type type)
