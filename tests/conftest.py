@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from support.helper import OURS, SANITIZER_WORDS, Helper  # noqa: E402
+from support.mounts import ext4  # noqa: E402
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -52,6 +53,14 @@ def export(tmp_path):
     path = tmp_path / "export"
     path.mkdir(mode=0o755)
     return path
+
+
+@pytest.fixture
+def disk(export, tmp_path):
+    """An ext4 below the export, mounted before the helper starts: it can be frozen, and has generation numbers."""
+    (export / "disk").mkdir()
+    with ext4(export / "disk", tmp_path / "image") as path:
+        yield path
 
 
 @pytest.fixture

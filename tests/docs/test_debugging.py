@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from support import proc, proxyctl
 from support.helper import wait_for
-from support.mounts import ext4, frozen
+from support.mounts import frozen
 from support.recipes import PAGE, blocks
 from support.wire import Client, Op
 
@@ -112,13 +112,6 @@ def connect_when_ready(path):
             return None
 
     return wait_for(attempt, what="a listening trace")
-
-
-@pytest.fixture
-def disk(export, tmp_path):
-    (export / "disk").mkdir()
-    with ext4(export / "disk", tmp_path / "image") as path:
-        yield path
 
 
 def test_who_is_stuck(disk, helper, shell, run, run_directory):

@@ -12,7 +12,7 @@ import time
 import pytest
 from support.expect import fails, not_opened
 from support.helper import Helper
-from support.mounts import ext4, tmpfs
+from support.mounts import tmpfs
 from support.wire import Op, RemoteError
 
 FS_IOC_GETVERSION = 0x80007601 | ctypes.sizeof(ctypes.c_long) << 16
@@ -38,14 +38,6 @@ def memory(export):
     """A tmpfs below the export, mounted before the helper starts: its figures do not change by themselves."""
     (export / "memory").mkdir()
     with tmpfs(export / "memory", "mode=0755,size=3m,nr_inodes=500") as path:
-        yield path
-
-
-@pytest.fixture
-def disk(export, tmp_path):
-    """An ext4 below the export, mounted before the helper starts: it has generation numbers."""
-    (export / "disk").mkdir()
-    with ext4(export / "disk", tmp_path / "image") as path:
         yield path
 
 

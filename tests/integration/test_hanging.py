@@ -12,16 +12,8 @@ from support import control, proc
 from support.expect import fails
 from support.hanging import HangingFileSystem
 from support.helper import Helper
-from support.mounts import ext4, frozen
+from support.mounts import frozen
 from support.wire import Op
-
-
-@pytest.fixture
-def disk(export, tmp_path):
-    """An ext4 below the export, mounted before the helper starts."""
-    (export / "disk").mkdir()
-    with ext4(export / "disk", tmp_path / "image") as path:
-        yield path
 
 
 def test_other_clients_go_on_while_one_hangs(disk, helper):

@@ -10,16 +10,8 @@ import pytest
 from support import proc
 from support.expect import fails
 from support.helper import wait_for
-from support.mounts import ext4, frozen
+from support.mounts import frozen
 from support.wire import Op
-
-
-@pytest.fixture
-def disk(export, tmp_path):
-    """An ext4 below the export, mounted before the helper starts."""
-    (export / "disk").mkdir()
-    with ext4(export / "disk", tmp_path / "image") as path:
-        yield path
 
 
 @pytest.fixture

@@ -19,21 +19,13 @@ from support import control, openmetrics, proc
 from support.expect import descriptor, fails
 from support.hanging import HangingFileSystem
 from support.helper import Helper, wait_for
-from support.mounts import ext4, frozen
+from support.mounts import frozen
 from support.wire import Op
 
 LONGER = 1.0  # s, than --stuck-after here
 STUCK = ("--stuck-after", "1")
 
 PTRACE_CONT, PTRACE_SEIZE, PTRACE_O_TRACEEXIT, WALL = 7, 0x4206, 0x40, 0x40000000
-
-
-@pytest.fixture
-def disk(export, tmp_path):
-    """An ext4 below the export, mounted before the helper starts."""
-    (export / "disk").mkdir()
-    with ext4(export / "disk", tmp_path / "image") as path:
-        yield path
 
 
 @pytest.fixture
