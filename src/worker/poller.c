@@ -10,9 +10,19 @@
 #define PENALTY_MOST   1024U
 #define NS_PER_US      UINT64_C(1000)
 
+/* Who has asked for something in the same period of about a millisecond is busy. */
+#define PERIOD_SHIFT 20 /* of a time in ns */
+
+/* The clients that were busy in a period, counted as they come. */
+struct crowd {
+	uint32_t period;
+	uint32_t clients;
+};
+
 static uint32_t limit_us = POLLER_AUTO;
-static unsigned awake_most; /* reactors that may be awake when one of them looks */
-static _Atomic unsigned awake;
+static uint32_t crowd_most; /* busy clients that leave cores to look on */
+static _Atomic struct crowd crowd;
+static _Atomic uint32_t crowd_before; /* how many they were in the period before */
 
 void poller_configure(uint32_t limit)
 {
@@ -20,23 +30,39 @@ void poller_configure(uint32_t limit)
 	unsigned count = sched_getaffinity(0, sizeof cpus, &cpus) ? 1 : (unsigned)CPU_COUNT(&cpus);
 
 	limit_us = limit;
-	awake_most = count / 2;
+	crowd_most = count / 2;
 }
 
-void poller_awake(void)
+static void count_in(struct poller *poller, uint32_t period)
 {
-	atomic_fetch_add_explicit(&awake, 1, memory_order_relaxed);
+	struct crowd seen = atomic_load_explicit(&crowd, memory_order_relaxed), made;
+
+	poller->period = period;
+	do {
+		if (seen.period == period)
+			made = (struct crowd){ period, seen.clients + 1 };
+		else if ((int32_t)(period - seen.period) > 0)
+			made = (struct crowd){ period, 1 };
+		else
+			return; /* it took us long to come here */
+		if (made.clients == 1)
+			atomic_store_explicit(&crowd_before, seen.period + 1 == period ? seen.clients : 0, memory_order_relaxed);
+	} while (!atomic_compare_exchange_weak_explicit(&crowd, &seen, made, memory_order_relaxed, memory_order_relaxed));
 }
 
-void poller_asleep(void)
+static bool is_crowded(void)
 {
-	atomic_fetch_sub_explicit(&awake, 1, memory_order_relaxed);
+	return atomic_load_explicit(&crowd, memory_order_relaxed).clients > crowd_most ||
+	       atomic_load_explicit(&crowd_before, memory_order_relaxed) > crowd_most;
 }
 
 void poller_request(struct poller *poller, uint64_t now)
 {
 	uint64_t gap = now - poller->replied;
+	uint32_t period = (uint32_t)(now >> PERIOD_SHIFT);
 
+	if (poller->period != period)
+		count_in(poller, period);
 	if (poller->pause > 0)
 		poller->pause--;
 	if (poller->replied == 0)
@@ -53,7 +79,7 @@ uint64_t poller_deadline(struct poller *poller, uint64_t now)
 		return limit_us ? now + (uint64_t)limit_us * NS_PER_US : 0;
 	if (poller->pause > 0 || poller->gap == GAP_UNKNOWN || poller->gap > LONGEST_NS)
 		return 0;
-	if (atomic_load_explicit(&awake, memory_order_relaxed) > awake_most)
+	if (is_crowded())
 		return 0;
 	return now + (poller->gap < LONGEST_NS / 2 ? 2 * (uint64_t)poller->gap : LONGEST_NS);
 }

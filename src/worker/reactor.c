@@ -223,12 +223,10 @@ static void on_client(evutil_socket_t fd, short what, void *argument)
 	(void)fd;
 	if (what & EV_CLOSED)
 		client->connection.inbox.hung_up = true;
-	poller_awake();
 	reactor->serving = client;
 	state = serve(client);
 	reactor->serving = NULL;
 	go_on(client, state);
-	poller_asleep();
 }
 
 /* Takes a client from the inbox into the loop. */
@@ -354,7 +352,6 @@ static void let_go(void *context)
 {
 	struct reactor *reactor = context;
 
-	poller_asleep();
 	pthread_mutex_unlock(&reactor->running);
 	ask_for_ticks(reactor);
 }
@@ -367,7 +364,6 @@ static void take_hold(void *context)
 	if (reactor->reported)
 		tell_monitor(reactor->serving, CHANNEL_RETURNED);
 	reactor->reported = false;
-	poller_awake();
 }
 
 static void discard(struct reactor *reactor)

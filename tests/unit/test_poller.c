@@ -10,7 +10,7 @@
 
 #include "worker/poller.h"
 
-#define START 1000000000U /* ns: when a test begins */
+#define START 1000000000U /* ns: from one test's beginning to the next */
 #define QUICK 5000U       /* ns from a reply to the next request, for a client that is worth a look */
 #define SLOW  50000000U   /* for one that is not */
 
@@ -28,19 +28,17 @@ static unsigned count_cores(void)
 static int setup(void **state)
 {
 	(void)state;
-	now = START;
+	now += START; /* nothing of the test before is remembered */
 	poller_configure(POLLER_AUTO);
 	if (count_cores() < 2)
 		skip_because("it needs two cores");
-	poller_awake();
 	return 0;
 }
 
-static int teardown(void **state)
+/* Into the next millisecond, by which clients are counted as busy. */
+static void next_period(void)
 {
-	(void)state;
-	poller_asleep();
-	return 0;
+	now += 1U << 20;
 }
 
 /* A request, `gap` after the last reply, that is answered at once. Returns for how long to look then; 0: not at all. */
@@ -107,8 +105,10 @@ static void a_look_takes_a_tenth_of_a_millisecond_at_most(void **state)
 
 	(void)state;
 	assert_int_equal(answer_many(&poller, 2, 70000), 100000);
+	now += START;
 	memset(&poller, 0, sizeof poller);
 	assert_int_equal(answer_many(&poller, 2, 100000), 100000);
+	now += START;
 	memset(&poller, 0, sizeof poller);
 	assert_int_equal(answer_many(&poller, 2, 100001), 0);
 }
@@ -191,22 +191,69 @@ static void a_look_that_finds_something_brings_no_pause(void **state)
 	}
 }
 
+/* As many clients as `count`, each with a request now. */
+static void crowd(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		poller_request(&(struct poller){ 0 }, now);
+}
+
 static void half_of_the_cores_are_for_those_who_send(void **state)
 {
-	unsigned others = count_cores() / 2 - 1; /* that may be awake too */
+	unsigned others = count_cores() / 2 - 1; /* that may be busy too */
 	struct poller poller = { 0 };
 
 	(void)state;
 	answer_many(&poller, 2, QUICK);
-	for (unsigned i = 0; i < others; i++)
-		poller_awake();
+	next_period();
+	crowd(others);
 	assert_true(answer_one(&poller, QUICK) > 0);
-	poller_awake();
+	crowd(1);
 	assert_int_equal(answer_one(&poller, QUICK), 0);
-	poller_asleep();
+}
+
+/* The beginning of a millisecond is not taken for the end of a crowd, nor a crowd for longer than it lasted. */
+static void a_crowd_is_remembered_for_a_period(void **state)
+{
+	struct poller poller = { 0 };
+
+	(void)state;
+	answer_many(&poller, 2, QUICK);
+	next_period();
+	crowd(count_cores());
+	next_period();
+	assert_int_equal(answer_one(&poller, QUICK), 0);
+	next_period();
 	assert_true(answer_one(&poller, QUICK) > 0);
-	for (unsigned i = 0; i < others; i++)
-		poller_asleep();
+	next_period();
+	crowd(count_cores());
+	now += START;
+	assert_true(answer_many(&poller, 20, QUICK) > 0);
+}
+
+static void who_is_busy_is_counted_once(void **state)
+{
+	struct poller poller = { 0 };
+
+	(void)state;
+	answer_many(&poller, 2, QUICK);
+	next_period();
+	assert_true(answer_many(&poller, 20, QUICK) > 0);
+}
+
+/* Between the time of its request and its being counted, a thread may have slept for long. */
+static void who_comes_late_does_not_end_a_crowd(void **state)
+{
+	struct poller poller = { 0 }, late = { 0 };
+	uint64_t before;
+
+	(void)state;
+	answer_many(&poller, 2, QUICK);
+	before = now;
+	next_period();
+	crowd(count_cores());
+	poller_request(&late, before);
+	assert_int_equal(answer_one(&poller, QUICK), 0);
 }
 
 static void a_single_core_is_never_looked_on(void **state)
@@ -242,16 +289,14 @@ static void a_limit_holds_for_everybody(void **state)
 
 	(void)state;
 	poller_configure(30);
-	for (int i = 0; i < 100; i++) {
-		poller_awake();
+	for (unsigned i = 0; i < 100; i++) {
+		crowd(i);
 		assert_int_equal(answer_one(&poller, i % 2 ? QUICK : SLOW), 30000);
 		poller_outcome(&poller, false);
 	}
-	for (int i = 0; i < 100; i++)
-		poller_asleep();
 }
 
-#define test(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+#define test(function) cmocka_unit_test_setup(function, setup)
 
 int main(void)
 {
@@ -267,6 +312,9 @@ int main(void)
 		test(success_makes_the_next_pause_shorter),
 		test(a_look_that_finds_something_brings_no_pause),
 		test(half_of_the_cores_are_for_those_who_send),
+		test(a_crowd_is_remembered_for_a_period),
+		test(who_is_busy_is_counted_once),
+		test(who_comes_late_does_not_end_a_crowd),
 		test(a_single_core_is_never_looked_on),
 		test(a_limit_of_zero_forbids_looking),
 		test(a_limit_holds_for_everybody),
