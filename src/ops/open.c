@@ -14,6 +14,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "common/descriptor.h"
 #include "ops/object.h"
@@ -135,17 +136,60 @@ int op_create(struct op_call *call)
 	return -ENOENT;
 }
 
-/* FS_IOC_GETVERSION writes 32 bits, although its number says long, ioctl_iflags(2). Not every file system has it. */
-int op_getversion(struct op_call *call)
-{
-	AUTO_CLOSE int fd = open_existing(call->path, O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
-	uint32_t generation[2] = { 0, 0 };
+/*
+ * A guest asks for generations often, and many a file system has none. That is remembered for a second at most, since
+ * another file system may get the device number: then a look at the name does, and nothing is opened.
+ */
+static _Thread_local struct {
+	dev_t device;
+	time_t second;
+} barren;
 
-	if (fd < 0)
-		return fd;
-	if (!ioctl(fd, FS_IOC_GETVERSION, generation)) {
-		call->reply.version = generation[0];
+static time_t this_second(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return now.tv_sec;
+}
+
+static void note_barren(int fd)
+{
+	struct stat stat;
+
+	if (fstat(fd, &stat))
+		return;
+	barren.device = stat.st_dev;
+	barren.second = this_second();
+}
+
+static bool is_barren(const char *path, struct stat *stat)
+{
+	return barren.device && barren.second == this_second() && !lstat(path, stat) && stat->st_dev == barren.device;
+}
+
+/* FS_IOC_GETVERSION writes 32 bits, although its number says long, ioctl_iflags(2). Not every file system has it. */
+static int ask_for_generation(int fd, uint64_t *generation)
+{
+	uint32_t bits[2] = { 0, 0 };
+
+	if (!ioctl(fd, FS_IOC_GETVERSION, bits)) {
+		*generation = bits[0];
 		return 0;
 	}
-	return errno == ENOTTY || errno == EOPNOTSUPP || errno == EINVAL || errno == ENOSYS ? 0 : -errno;
+	if (errno != ENOTTY && errno != EOPNOTSUPP && errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	note_barren(fd);
+	return 0;
+}
+
+int op_getversion(struct op_call *call)
+{
+	AUTO_CLOSE int fd = -1;
+	struct stat stat;
+
+	if (is_barren(call->path, &stat))
+		return check_type(&stat);
+	fd = open_existing(call->path, O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? fd : ask_for_generation(fd, &call->reply.version);
 }

@@ -290,6 +290,21 @@ def test_getversion_is_0_where_there_is_none(memory, client):
     assert client.getversion("//memory") == 0
 
 
+def test_getversion_of_one_file_system_says_nothing_of_another(memory, disk, client):
+    """That the first has no generations is remembered, to answer sooner: for it alone, and not of what cannot be opened."""
+    (disk / "file").touch()
+    (memory / "link").symlink_to("file")
+    generation = client.getversion("//disk/file")
+    assert generation != 0
+    for _ in range(3):
+        assert client.getversion("//memory") == 0
+        assert client.getversion("//disk/file") == generation
+        with fails(errno.ELOOP):
+            client.getversion("//memory/link")
+        with fails(errno.ENOENT):
+            client.getversion("//memory/missing")
+
+
 @pytest.mark.parametrize("name", ["fifo", "device", "socket"])
 def test_getversion_of_a_special_file_is_refused_without_touching_it(tree, client, name):
     with not_opened(tree / name), fails(errno.ENXIO):
