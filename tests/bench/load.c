@@ -50,7 +50,7 @@ struct client {
 	unsigned number;
 	struct proxyfs_client *connection;
 	struct histogram histogram;
-	char made[64]; /* the name that CREATE makes and REMOVE takes away */
+	uint64_t made; /* files, by CREATE: removed at the end */
 	pthread_t thread;
 };
 
@@ -66,12 +66,19 @@ static void check(const char *what, int64_t result)
 		die(what, (int)-result);
 }
 
-/* One request whose latency counts, on the file that prepare() has made. */
+static const char *name_of_made(const struct client *client, uint64_t number, char name[64])
+{
+	snprintf(name, 64, "//made-%d-%u-%" PRIu64, (int)getpid(), client->number, number);
+	return name;
+}
+
+/* One request whose latency counts, on the file that connect_client() has made or, by CREATE, of a new name. */
 static void request(struct client *client, enum kind kind, uint64_t turn)
 {
 	struct stat stat;
 	uint64_t version;
 	int64_t result;
+	char name[64];
 
 	switch (kind) {
 	case KIND_LSTAT:
@@ -91,7 +98,8 @@ static void request(struct client *client, enum kind kind, uint64_t turn)
 		close((int)result);
 		break;
 	case KIND_CREATE:
-		result = proxyfs_create(client->connection, client->made, O_RDWR | O_EXCL, 0644, 1000, 1000);
+		name_of_made(client, client->made++, name);
+		result = proxyfs_create(client->connection, name, O_RDWR | O_EXCL, 0644, 1000, 1000);
 		check("create", result);
 		close((int)result);
 		break;
@@ -107,9 +115,12 @@ static void request(struct client *client, enum kind kind, uint64_t turn)
 	}
 }
 
-static bool creates(enum kind kind, uint64_t turn)
+static void remove_made(struct client *client)
 {
-	return kind == KIND_CREATE || (kind == KIND_MIX && turn % 100 == 99);
+	char name[64];
+
+	while (client->made > 0)
+		check("remove", proxyfs_remove(client->connection, name_of_made(client, --client->made, name)));
 }
 
 static void *run(void *argument)
@@ -128,9 +139,8 @@ static void *run(void *argument)
 		before = clock_ns();
 		request(client, load->kind, turn);
 		histogram_add(&client->histogram, clock_ns() - before);
-		if (creates(load->kind, turn)) /* not counted */
-			check("remove", proxyfs_remove(client->connection, client->made));
 	}
+	remove_made(client); /* not counted: the time is over */
 	return NULL;
 }
 
@@ -140,7 +150,6 @@ static void connect_client(struct client *client, struct load *load, unsigned nu
 
 	client->load = load;
 	client->number = number;
-	snprintf(client->made, sizeof client->made, "//made-%u-%d", number, (int)getpid());
 	check("connect", proxyfs_client_connect(load->sockets[number % load->socket_count], &client->connection));
 	fd = proxyfs_create(client->connection, "//bench", O_RDWR, 0644, 0, 0);
 	check("create //bench", fd);
