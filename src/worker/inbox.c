@@ -16,7 +16,7 @@
  * When to take what has been dealt with. A small message costs its sender some 800 bytes of a send buffer that is
  * 208 KiB by default, socket(7).
  */
-#define KEPT_MESSAGES_MOST 32
+#define KEPT_MESSAGES_MOST 16
 #define KEPT_BYTES_MOST    (32 * 1024)
 
 /* The first allocation for a message in pieces, bytes; doubled as it comes. */
