@@ -21,77 +21,12 @@
 #include "config.h"
 #include "options_file.h"
 
-#define DEFAULT_MAX_CLIENTS 256
-#define MOST_CLIENTS        65536
-#define DEFAULT_THREADS     64
-#define MOST_THREADS        4096
-#define MOST_BUSY_POLL      1000 /* us */
-#define MOST_CRASHES        1000
-#define MOST_CRASH_SECONDS  86400
-#define MOST_DESCRIPTORS    INT_MAX
-#define MOST_STUCK_SECONDS  86400
+#define MOST_CRASHES       1000
+#define MOST_CRASH_SECONDS 86400
+
+#define HINT "Try 'virtfs-proxy-helper --help'.\n"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
-
-enum long_option {
-	OPTION_VERSION = 256,
-	OPTION_LOG_LEVEL,
-	OPTION_READY_FD,
-	OPTION_PID_FILE,
-	OPTION_ALLOW_UID,
-	OPTION_MAX_CLIENTS,
-	OPTION_CONTROL,
-	OPTION_THREADS,
-	OPTION_BUSY_POLL,
-	OPTION_SANDBOX,
-	OPTION_SECCOMP,
-	OPTION_IDMAP,
-	OPTION_READONLY,
-	OPTION_NO_DEVICES,
-	OPTION_NO_SETID,
-	OPTION_XATTR_POLICY,
-	OPTION_UTIME_QUIRK,
-	OPTION_RLIMIT_NOFILE,
-	OPTION_CRASH_LIMIT,
-	OPTION_CONFIG,
-	OPTION_FD_STORE,
-	OPTION_STUCK_AFTER,
-};
-
-static const char short_options[] = "p:f:s:u:g:nh";
-
-static const struct option long_options[] = {
-	{ "config", required_argument, NULL, OPTION_CONFIG },
-	{ "path", required_argument, NULL, 'p' },
-	{ "fd", required_argument, NULL, 'f' },
-	{ "socket", required_argument, NULL, 's' },
-	{ "uid", required_argument, NULL, 'u' },
-	{ "gid", required_argument, NULL, 'g' },
-	{ "nodaemon", no_argument, NULL, 'n' },
-	{ "control", required_argument, NULL, OPTION_CONTROL },
-	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
-	{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
-	{ "pid-file", required_argument, NULL, OPTION_PID_FILE },
-	{ "fd-store", no_argument, NULL, OPTION_FD_STORE },
-	{ "allow-uid", required_argument, NULL, OPTION_ALLOW_UID },
-	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
-	{ "threads", required_argument, NULL, OPTION_THREADS },
-	{ "busy-poll", required_argument, NULL, OPTION_BUSY_POLL },
-	{ "sandbox", required_argument, NULL, OPTION_SANDBOX },
-	{ "seccomp", required_argument, NULL, OPTION_SECCOMP },
-	{ "idmap", required_argument, NULL, OPTION_IDMAP },
-	{ "readonly", no_argument, NULL, OPTION_READONLY },
-	{ "no-devices", no_argument, NULL, OPTION_NO_DEVICES },
-	{ "no-setid", no_argument, NULL, OPTION_NO_SETID },
-	{ "xattr-policy", required_argument, NULL, OPTION_XATTR_POLICY },
-	{ "utime-quirk", no_argument, NULL, OPTION_UTIME_QUIRK },
-	{ "rlimit-nofile", required_argument, NULL, OPTION_RLIMIT_NOFILE },
-	{ "crash-limit", required_argument, NULL, OPTION_CRASH_LIMIT },
-	{ "stuck-after", required_argument, NULL, OPTION_STUCK_AFTER },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, OPTION_VERSION },
-	{ NULL, 0, NULL, 0 },
-};
 
 static const char help[] =
 	"Usage: virtfs-proxy-helper --path DIRECTORY [--socket NAME | --fd NUMBER] [OPTION...]\n"
@@ -157,8 +92,49 @@ static enum options_result wrong(const char *format, ...)
 	va_start(arguments, format);
 	vfprintf(stderr, format, arguments);
 	va_end(arguments);
-	fputs("\nTry 'virtfs-proxy-helper --help'.\n", stderr);
+	fputs("\n" HINT, stderr);
 	return OPTIONS_USAGE;
+}
+
+/* --- values ------------------------------------------------------------------------------------------------- */
+
+/* One option: what it is called, and what becomes of its value. */
+struct row {
+	const char *name;
+	enum options_result (*read)(const struct row *row, const char *text, struct options *options);
+	size_t member; /* of struct options, for a reader that serves several rows */
+	unsigned long least, most; /* of a number */
+	char letter; /* its short form, or 0 */
+	bool bare;   /* it has no value */
+};
+
+static void *member_of(const struct row *row, struct options *options)
+{
+	return (char *)options + row->member;
+}
+
+static enum options_result read_text(const struct row *row, const char *text, struct options *options)
+{
+	const char **member = member_of(row, options);
+
+	*member = text;
+	return OPTIONS_RUN;
+}
+
+/* It was read before all others: find_config(). */
+static enum options_result skip_config(const struct row *row, const char *text, struct options *options)
+{
+	(void)row, (void)text, (void)options;
+	return OPTIONS_RUN;
+}
+
+static enum options_result read_switch(const struct row *row, const char *text, struct options *options)
+{
+	bool *member = member_of(row, options);
+
+	(void)text;
+	*member = true;
+	return OPTIONS_RUN;
 }
 
 /* Digits and nothing else, from `least` to `most`. */
@@ -171,6 +147,39 @@ static bool parse_number(const char *text, unsigned long least, unsigned long mo
 	errno = 0;
 	*number = strtoul(text, &end, 10);
 	return errno == 0 && *number >= least && *number <= most;
+}
+
+static enum options_result read_count(const struct row *row, const char *text, struct options *options)
+{
+	unsigned *member = member_of(row, options);
+	unsigned long number;
+
+	if (!parse_number(text, 1, row->most, &number))
+		return wrong("--%s '%s': give a number from 1 to %lu", row->name, text, row->most);
+	*member = (unsigned)number;
+	return OPTIONS_RUN;
+}
+
+static enum options_result read_seconds(const struct row *row, const char *text, struct options *options)
+{
+	unsigned *member = member_of(row, options);
+	unsigned long number;
+
+	if (!parse_number(text, 0, row->most, &number))
+		return wrong("--%s '%s': give seconds, at most %lu, or 0", row->name, text, row->most);
+	*member = (unsigned)number;
+	return OPTIONS_RUN;
+}
+
+static enum options_result read_descriptor(const struct row *row, const char *text, struct options *options)
+{
+	int *member = member_of(row, options);
+	unsigned long number;
+
+	if (!parse_number(text, row->least, INT_MAX, &number))
+		return wrong("--%s '%s': give the number of an open descriptor, %lu or more", row->name, text, row->least);
+	*member = (int)number;
+	return OPTIONS_RUN;
 }
 
 /* A name or a number; (uid_t)-1 is nobody's. */
@@ -202,44 +211,48 @@ static bool parse_gid(const char *text, gid_t *gid)
 	return true;
 }
 
-static enum options_result parse_allow_uid(const char *text, struct options *options)
+static enum options_result read_uid(const struct row *row, const char *text, struct options *options)
+{
+	if (!parse_uid(text, &options->uid))
+		return wrong("--%s '%s': there is no such user; give a name or a number", row->name, text);
+	return OPTIONS_RUN;
+}
+
+static enum options_result read_gid(const struct row *row, const char *text, struct options *options)
+{
+	if (!parse_gid(text, &options->gid))
+		return wrong("--%s '%s': there is no such group; give a name or a number", row->name, text);
+	return OPTIONS_RUN;
+}
+
+static enum options_result read_allow_uid(const struct row *row, const char *text, struct options *options)
 {
 	if (options->allow_count == ALLOWED_UIDS_MOST)
-		return wrong("--allow-uid '%s': at most %d users can be listed; give the socket a group", text,
+		return wrong("--%s '%s': at most %d users can be listed; give the socket a group", row->name, text,
 		             ALLOWED_UIDS_MOST);
 	if (!parse_uid(text, &options->allow_uids[options->allow_count]))
-		return wrong("--allow-uid '%s': there is no such user; give a name or a number", text);
+		return wrong("--%s '%s': there is no such user; give a name or a number", row->name, text);
 	options->allow_count++;
 	return OPTIONS_RUN;
 }
 
-static enum options_result parse_count(const char *name, const char *text, unsigned long most, unsigned *count)
-{
-	unsigned long number;
-
-	if (!parse_number(text, 1, most, &number))
-		return wrong("%s '%s': give a number from 1 to %lu", name, text, most);
-	*count = (unsigned)number;
-	return OPTIONS_RUN;
-}
-
-static enum options_result parse_busy_poll(const char *text, uint32_t *limit)
+static enum options_result read_busy_poll(const struct row *row, const char *text, struct options *options)
 {
 	unsigned long number;
 
 	if (!strcmp(text, "auto"))
-		*limit = UINT32_MAX;
+		options->busy_poll = UINT32_MAX;
 	else if (!strcmp(text, "off"))
-		*limit = 0;
-	else if (parse_number(text, 0, MOST_BUSY_POLL, &number))
-		*limit = (uint32_t)number;
+		options->busy_poll = 0;
+	else if (parse_number(text, 0, row->most, &number))
+		options->busy_poll = (uint32_t)number;
 	else
-		return wrong("--busy-poll '%s': give auto, off, or microseconds, at most %d", text, MOST_BUSY_POLL);
+		return wrong("--%s '%s': give auto, off, or microseconds, at most %lu", row->name, text, row->most);
 	return OPTIONS_RUN;
 }
 
 /* COUNT/SECONDS */
-static enum options_result parse_crash_limit(const char *text, struct options *options)
+static enum options_result read_crash_limit(const struct row *row, const char *text, struct options *options)
 {
 	const char *slash = strchr(text, '/');
 	unsigned long count = 0, seconds = 0;
@@ -248,20 +261,18 @@ static enum options_result parse_crash_limit(const char *text, struct options *o
 	if (slash && slash - text < (ptrdiff_t)sizeof first)
 		memcpy(first, text, (size_t)(slash - text));
 	if (!parse_number(first, 0, MOST_CRASHES, &count) || !parse_number(slash + 1, 1, MOST_CRASH_SECONDS, &seconds))
-		return wrong("--crash-limit '%s': give COUNT/SECONDS, at most %d/%d", text, MOST_CRASHES, MOST_CRASH_SECONDS);
+		return wrong("--%s '%s': give COUNT/SECONDS, at most %d/%d", row->name, text, MOST_CRASHES,
+		             MOST_CRASH_SECONDS);
 	options->crash_count = (unsigned)count;
 	options->crash_seconds = (unsigned)seconds;
 	return OPTIONS_RUN;
 }
 
-static enum options_result parse_stuck_after(const char *text, struct options *options)
+static enum options_result read_idmap(const struct row *row, const char *text, struct options *options)
 {
-	unsigned long seconds;
+	const char *what = idmap_parse(&options->confinement.idmap, text);
 
-	if (!parse_number(text, 0, MOST_STUCK_SECONDS, &seconds))
-		return wrong("--stuck-after '%s': give seconds, at most %d, or 0", text, MOST_STUCK_SECONDS);
-	options->stuck_seconds = (unsigned)seconds;
-	return OPTIONS_RUN;
+	return what ? wrong("--%s '%s': %s", row->name, text, what) : OPTIONS_RUN;
 }
 
 /* One of `count` words, as its place among them. */
@@ -273,7 +284,7 @@ static bool parse_word(const char *text, const char *const *words, unsigned coun
 	return false;
 }
 
-static enum options_result parse_sandbox(const char *text, enum sandbox_kind *kind)
+static enum options_result read_sandbox(const struct row *row, const char *text, struct options *options)
 {
 	static const char *const words[] = {
 		[SANDBOX_AUTO] = "auto", [SANDBOX_NAMESPACE] = "namespace", [SANDBOX_CHROOT] = "chroot"
@@ -281,173 +292,163 @@ static enum options_result parse_sandbox(const char *text, enum sandbox_kind *ki
 	unsigned place;
 
 	if (!parse_word(text, words, COUNT(words), &place))
-		return wrong("--sandbox '%s': give auto, namespace or chroot", text);
-	*kind = (enum sandbox_kind)place;
+		return wrong("--%s '%s': give auto, namespace or chroot", row->name, text);
+	options->confinement.kind = (enum sandbox_kind)place;
 	return OPTIONS_RUN;
 }
 
-static enum options_result parse_seccomp(const char *text, enum seccomp_mode *mode)
+static enum options_result read_seccomp(const struct row *row, const char *text, struct options *options)
 {
 	static const char *const words[] = { [SECCOMP_KILL] = "kill", [SECCOMP_LOG] = "log", [SECCOMP_OFF] = "off" };
 	unsigned place;
 
 	if (!parse_word(text, words, COUNT(words), &place))
-		return wrong("--seccomp '%s': give kill, log or off", text);
-	*mode = (enum seccomp_mode)place;
+		return wrong("--%s '%s': give kill, log or off", row->name, text);
+	options->confinement.seccomp = (enum seccomp_mode)place;
 	return OPTIONS_RUN;
 }
 
-static enum options_result parse_log_level(const char *text, int *level)
+static enum options_result read_xattr_policy(const struct row *row, const char *text, struct options *options)
+{
+	static const char *const words[] = {
+		[XATTR_POLICY_HOST] = "host", [XATTR_POLICY_ALL] = "all", [XATTR_POLICY_NONE] = "none"
+	};
+	unsigned place;
+
+	if (!parse_word(text, words, COUNT(words), &place))
+		return wrong("--%s '%s': give host, all or none", row->name, text);
+	options->policy.xattrs = (enum xattr_policy)place;
+	return OPTIONS_RUN;
+}
+
+static enum options_result read_log_level(const struct row *row, const char *text, struct options *options)
 {
 	static const char *const words[] = { "error", "warn", "info", "debug" };
 	static const int levels[] = { LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 	unsigned place;
 
 	if (!parse_word(text, words, COUNT(words), &place))
-		return wrong("--log-level '%s': give error, warn, info or debug", text);
-	*level = levels[place];
+		return wrong("--%s '%s': give error, warn, info or debug", row->name, text);
+	options->log_level = levels[place];
 	return OPTIONS_RUN;
 }
 
-static enum options_result parse_idmap(const char *text, struct idmap *map)
+static enum options_result print_help(const struct row *row, const char *text, struct options *options)
 {
-	const char *what = idmap_parse(map, text);
-
-	return what ? wrong("--idmap '%s': %s", text, what) : OPTIONS_RUN;
+	(void)row, (void)text, (void)options;
+	fputs(help, stdout);
+	return OPTIONS_DONE;
 }
 
-static enum options_result parse_fd(const char *text, int *fd)
+static enum options_result print_version(const struct row *row, const char *text, struct options *options)
 {
-	unsigned long number;
-
-	if (!parse_number(text, 0, INT_MAX, &number))
-		return wrong("--fd '%s': give the number of an open descriptor", text);
-	*fd = (int)number;
-	return OPTIONS_RUN;
+	(void)row, (void)text, (void)options;
+	puts("virtfs-proxy-helper " VERSION);
+	return OPTIONS_DONE;
 }
 
-/* The standard descriptors have other uses. */
-static enum options_result parse_ready_fd(const char *text, int *fd)
+/* No option, or one without its value: getopt_long(3) has said so. */
+static enum options_result refuse(const struct row *row, const char *text, struct options *options)
 {
-	unsigned long number;
-
-	if (!parse_number(text, STDERR_FILENO + 1, INT_MAX, &number))
-		return wrong("--ready-fd '%s': give the number of an open descriptor, 3 or more", text);
-	*fd = (int)number;
-	return OPTIONS_RUN;
+	(void)row, (void)text, (void)options;
+	fputs(HINT, stderr);
+	return OPTIONS_USAGE;
 }
 
-static enum options_result parse_xattr_policy(const char *text, enum xattr_policy *policy)
+/* --- the options -------------------------------------------------------------------------------------------- */
+
+#define TO(name) .member = offsetof(struct options, name)
+
+static const struct row rows[] = {
+	{ "config", skip_config },
+	{ "path", read_text, TO(path), .letter = 'p' },
+	{ "fd", read_descriptor, TO(fd), .letter = 'f' },
+	{ "socket", read_text, TO(socket), .letter = 's' },
+	{ "uid", read_uid, .letter = 'u' },
+	{ "gid", read_gid, .letter = 'g' },
+	{ "nodaemon", read_switch, TO(foreground), .letter = 'n', .bare = true },
+	{ "control", read_text, TO(control) },
+	{ "log-level", read_log_level },
+	{ "ready-fd", read_descriptor, TO(ready_fd), .least = STDERR_FILENO + 1 }, /* the standard ones have other uses */
+	{ "pid-file", read_text, TO(pid_file) },
+	{ "fd-store", read_switch, TO(fd_store), .bare = true },
+	{ "allow-uid", read_allow_uid },
+	{ "max-clients", read_count, TO(max_clients), .most = 65536 },
+	{ "threads", read_count, TO(threads), .most = 4096 },
+	{ "busy-poll", read_busy_poll, .most = 1000 },
+	{ "sandbox", read_sandbox },
+	{ "seccomp", read_seccomp },
+	{ "idmap", read_idmap },
+	{ "readonly", read_switch, TO(policy.readonly), .bare = true },
+	{ "no-devices", read_switch, TO(policy.no_devices), .bare = true },
+	{ "no-setid", read_switch, TO(policy.no_setid), .bare = true },
+	{ "xattr-policy", read_xattr_policy },
+	{ "utime-quirk", read_switch, TO(policy.utime_quirk), .bare = true },
+	{ "rlimit-nofile", read_count, TO(rlimit_nofile), .most = INT_MAX },
+	{ "crash-limit", read_crash_limit },
+	{ "stuck-after", read_seconds, TO(stuck_seconds), .most = 86400 },
+	{ "help", print_help, .letter = 'h', .bare = true },
+	{ "version", print_version, .bare = true },
+};
+
+/* --- words to options --------------------------------------------------------------------------------------- */
+
+/* What getopt_long(3) returns for a row that has no letter: more than any letter. */
+#define FIRST_CODE 256
+
+/* The table in the form that getopt_long(3) wants. */
+struct forms {
+	struct option longs[COUNT(rows) + 1];
+	char shorts[2 * COUNT(rows) + 1];
+};
+
+static const struct forms *forms(void)
 {
-	static const char *const words[] = {
-		[XATTR_POLICY_HOST] = "host",
-		[XATTR_POLICY_ALL] = "all",
-		[XATTR_POLICY_NONE] = "none",
-	};
+	static struct forms made;
+	char *letter = made.shorts;
 
-	unsigned place;
-
-	if (!parse_word(text, words, COUNT(words), &place))
-		return wrong("--xattr-policy '%s': give host, all or none", text);
-	*policy = (enum xattr_policy)place;
-	return OPTIONS_RUN;
-}
-
-/* What guests may do. */
-static enum options_result parse_policy(int option, const char *argument, struct policy *policy)
-{
-	switch (option) {
-	case OPTION_READONLY:
-		policy->readonly = true;
-		break;
-	case OPTION_NO_DEVICES:
-		policy->no_devices = true;
-		break;
-	case OPTION_NO_SETID:
-		policy->no_setid = true;
-		break;
-	case OPTION_UTIME_QUIRK:
-		policy->utime_quirk = true;
-		break;
-	default:
-		return parse_xattr_policy(argument, &policy->xattrs);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		made.longs[i] = (struct option){ rows[i].name, rows[i].bare ? no_argument : required_argument, NULL,
+			                         rows[i].letter ? rows[i].letter : FIRST_CODE + (int)i };
+		if (!rows[i].letter)
+			continue;
+		*letter++ = rows[i].letter;
+		if (!rows[i].bare)
+			*letter++ = ':';
 	}
-	return OPTIONS_RUN;
+	*letter = '\0';
+	return &made;
 }
 
-static enum options_result parse_one(int option, const char *argument, struct options *options)
+/* The next option's, or NULL at the end. */
+static const struct row *next_row(int count, char **arguments)
 {
-	switch (option) {
-	case OPTION_CONFIG: /* read already */
-		return OPTIONS_RUN;
-	case 'p':
-		options->path = argument;
-		return OPTIONS_RUN;
-	case 's':
-		options->socket = argument;
-		return OPTIONS_RUN;
-	case 'f':
-		return parse_fd(argument, &options->fd);
-	case 'u':
-		return parse_uid(argument, &options->uid) ?
-		               OPTIONS_RUN :
-		               wrong("--uid '%s': there is no such user; give a name or a number", argument);
-	case 'g':
-		return parse_gid(argument, &options->gid) ?
-		               OPTIONS_RUN :
-		               wrong("--gid '%s': there is no such group; give a name or a number", argument);
-	case 'n':
-		options->foreground = true;
-		return OPTIONS_RUN;
-	case OPTION_CONTROL:
-		options->control = argument;
-		return OPTIONS_RUN;
-	case OPTION_LOG_LEVEL:
-		return parse_log_level(argument, &options->log_level);
-	case OPTION_READY_FD:
-		return parse_ready_fd(argument, &options->ready_fd);
-	case OPTION_FD_STORE:
-		options->fd_store = true;
-		return OPTIONS_RUN;
-	case OPTION_PID_FILE:
-		options->pid_file = argument;
-		return OPTIONS_RUN;
-	case OPTION_ALLOW_UID:
-		return parse_allow_uid(argument, options);
-	case OPTION_MAX_CLIENTS:
-		return parse_count("--max-clients", argument, MOST_CLIENTS, &options->max_clients);
-	case OPTION_THREADS:
-		return parse_count("--threads", argument, MOST_THREADS, &options->threads);
-	case OPTION_BUSY_POLL:
-		return parse_busy_poll(argument, &options->busy_poll);
-	case OPTION_CRASH_LIMIT:
-		return parse_crash_limit(argument, options);
-	case OPTION_STUCK_AFTER:
-		return parse_stuck_after(argument, options);
-	case OPTION_SANDBOX:
-		return parse_sandbox(argument, &options->confinement.kind);
-	case OPTION_SECCOMP:
-		return parse_seccomp(argument, &options->confinement.seccomp);
-	case OPTION_IDMAP:
-		return parse_idmap(argument, &options->confinement.idmap);
-	case OPTION_READONLY:
-	case OPTION_NO_DEVICES:
-	case OPTION_NO_SETID:
-	case OPTION_XATTR_POLICY:
-	case OPTION_UTIME_QUIRK:
-		return parse_policy(option, argument, &options->policy);
-	case OPTION_RLIMIT_NOFILE:
-		return parse_count("--rlimit-nofile", argument, MOST_DESCRIPTORS, &options->rlimit_nofile);
-	case 'h':
-		fputs(help, stdout);
-		return OPTIONS_DONE;
-	case OPTION_VERSION:
-		puts("virtfs-proxy-helper " VERSION);
-		return OPTIONS_DONE;
-	default: /* getopt_long(3) has said what is wrong */
-		fputs("Try 'virtfs-proxy-helper --help'.\n", stderr);
-		return OPTIONS_USAGE;
-	}
+	static const struct row none = { .read = refuse };
+	int code = getopt_long(count, arguments, forms()->shorts, forms()->longs, NULL);
+
+	if (code == -1)
+		return NULL;
+	if (code >= FIRST_CODE)
+		return &rows[code - FIRST_CODE];
+	for (size_t i = 0; i < COUNT(rows); i++)
+		if (rows[i].letter == code)
+			return &rows[i];
+	return &none;
+}
+
+/* The last one there is; others are not looked at yet. */
+static const char *find_config(int count, char **arguments)
+{
+	const char *config = NULL;
+	const struct row *row;
+
+	optind = 0; /* glibc's word for starting anew */
+	opterr = 0;
+	while ((row = next_row(count, arguments)))
+		if (row->read == skip_config)
+			config = optarg;
+	opterr = 1;
+	return config;
 }
 
 /* How QEMU reaches the helper. */
@@ -487,21 +488,6 @@ static enum options_result check(const struct options *options, bool resumes)
 	return check_socket(options, resumes);
 }
 
-/* The last one there is; others are not looked at yet. */
-static const char *find_config(int count, char **arguments)
-{
-	const char *config = NULL;
-	int option;
-
-	optind = 0; /* glibc's word for starting anew */
-	opterr = 0;
-	while ((option = getopt_long(count, arguments, short_options, long_options, NULL)) != -1)
-		if (option == OPTION_CONFIG)
-			config = optarg;
-	opterr = 1;
-	return config;
-}
-
 static enum options_result read_config(const char *path, int copy, struct options_file *file)
 {
 	AUTO_CLOSE int opened = copy >= 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -514,11 +500,11 @@ static enum options_result read_config(const char *path, int copy, struct option
 static enum options_result parse_all(int count, char **arguments, struct options *options)
 {
 	enum options_result result;
-	int option;
+	const struct row *row;
 
 	optind = 0;
-	while ((option = getopt_long(count, arguments, short_options, long_options, NULL)) != -1) {
-		result = parse_one(option, optarg, options);
+	while ((row = next_row(count, arguments))) {
+		result = row->read(row, optarg, options);
 		if (result != OPTIONS_RUN)
 			return result;
 	}
@@ -556,8 +542,8 @@ enum options_result options_parse(int count, char **arguments, bool resumes, int
 		.ready_fd = -1,
 		.uid = (uid_t)-1,
 		.gid = (gid_t)-1,
-		.max_clients = DEFAULT_MAX_CLIENTS,
-		.threads = DEFAULT_THREADS,
+		.max_clients = 256,
+		.threads = 64,
 		.busy_poll = UINT32_MAX,
 		.log_level = LOG_INFO,
 		.crash_count = 10,
