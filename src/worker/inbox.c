@@ -102,8 +102,9 @@ void inbox_drain(struct inbox *inbox)
 
 /* --- looking --- */
 
-void window_open(struct window *window)
+void window_open(struct window *window, struct waiter *waiter)
 {
+	window->waiter = waiter;
 	window->at = window->end = 0;
 	window->all = window->drained = false;
 }
@@ -131,6 +132,20 @@ void inbox_close_window(struct inbox *inbox, struct window *window)
  */
 #define HOLDS_DESCRIPTOR (-EBADMSG)
 
+static ssize_t receive(const struct inbox *inbox, struct window *window, struct msghdr *message)
+{
+	struct waiter *waiter = window->waiter;
+	ssize_t got;
+
+	window->waiter = NULL;
+	if (waiter)
+		return waiter_receive(waiter, inbox->socket, message, MSG_PEEK);
+	do
+		got = recvmsg(inbox->socket, message, MSG_PEEK | MSG_DONTWAIT);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? -errno : got;
+}
+
 /* Returns the bytes that are new, 0 at the end of file, HOLDS_DESCRIPTOR or -errno. */
 static ssize_t look(struct inbox *inbox, struct window *window)
 {
@@ -141,12 +156,10 @@ static ssize_t look(struct inbox *inbox, struct window *window)
 	/* The rest of the last look is part of the next, so that a message can become whole. */
 	inbox_close_window(inbox, window);
 	FAULT_POINT(before_look);
-	do
-		got = recvmsg(inbox->socket, &message, MSG_PEEK | MSG_DONTWAIT);
-	while (got < 0 && errno == EINTR);
+	got = receive(inbox, window, &message);
 	FAULT_POINT(looked);
 	if (got < 0)
-		return -errno;
+		return got;
 	if (message.msg_flags & MSG_CTRUNC)
 		return HOLDS_DESCRIPTOR;
 	window->end = (size_t)got;
