@@ -44,12 +44,15 @@ class Site:
     """A helper and the guests that it serves. `export` is the shared tree as the host sees it."""
 
     def __init__(self, image, directory, user, group):
-        self._image, self._user = image, user
+        self._image, self._user, self._group = image, user, group
         self.export = directory / "export"
         self.export.mkdir()
         self.socket = directory / "socket"
-        self.helper = Helper(self.export, socket=self.socket, args=("-u", user, "-g", group))
+        self.helper = self.start_helper()
         self._guests = []
+
+    def start_helper(self):
+        return Helper(self.export, socket=self.socket, args=("-u", self._user, "-g", self._group))
 
     def start_guest(self):
         """A guest that is booting."""
@@ -76,6 +79,10 @@ class MountedSite(Site):
         self.path.mkdir()
         shutil.chown(self.path, user, group)
         self._mount = Mount(self.socket, self.path, user=pwd.getpwnam(user).pw_uid)
+
+    @property
+    def mount_pid(self):
+        return self._mount.pid
 
     def _boot(self):
         return Guest(self._image, None, self._user, local=self.path)

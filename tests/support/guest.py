@@ -17,6 +17,7 @@ AGENT = ROOT / "tests/guest/agent.sh"
 # Shared with contrib/quickstart, so that a kernel is downloaded once for both.
 CACHE = pathlib.Path(os.environ.get("GUEST_CACHE", ROOT / "build-guest"))
 
+TAG = "share"  # the name of the share in the guest: it is on /mnt/share
 NEEDED = ("qemu-system-x86_64", "busybox", "setpriv", "setfattr", "getfattr")
 PREPARE_TIMEOUT = 180
 BOOT_TIMEOUT = 120
@@ -63,16 +64,20 @@ class Guest:
     user   the user that QEMU runs as
     local  share this directory with QEMU's own "local" driver instead, which needs no helper
     append further words for the kernel's command line
+    virtiofs share by virtiofs instead, with the virtiofsd that listens on this socket
     """
 
-    def __init__(self, image, socket_path, user="root", local=None, append=""):
+    def __init__(self, image, socket_path, user="root", local=None, append="", virtiofs=None):
         self._console = tempfile.TemporaryFile()
         self._agent, theirs = socket.socketpair()
         self._received = b""
         self._ready = False
+        share = self._ninep(socket_path, local) if virtiofs is None else self._virtiofs(virtiofs)
+        if virtiofs is not None:
+            append += f" virtiofs={TAG}"
         with theirs:
             self._qemu = subprocess.Popen(
-                self._command(image, user, self._fsdev(socket_path, local), theirs.fileno(), append),
+                self._command(image, user, share, theirs.fileno(), append),
                 stdin=subprocess.DEVNULL,
                 stdout=self._console,
                 stderr=self._console,
@@ -81,14 +86,22 @@ class Guest:
         self.pid = self._qemu.pid
 
     @staticmethod
-    def _fsdev(socket_path, local):
+    def _ninep(socket_path, local):
         if local is None:
-            return f"proxy,id=share,socket={socket_path}"
-        return f"local,id=share,path={local},security_model=passthrough"
+            fsdev = f"proxy,id=share,socket={socket_path}"
+        else:
+            fsdev = f"local,id=share,path={local},security_model=passthrough"
+        return ["-fsdev", fsdev, "-device", f"virtio-9p-pci,fsdev=share,mount_tag={TAG}"]
 
     @staticmethod
-    def _command(image, user, fsdev, agent_fd, append):
-        share = ["-fsdev", fsdev, "-device", "virtio-9p-pci,fsdev=share,mount_tag=share"]
+    def _virtiofs(socket_path):
+        """virtiofsd reads requests from the guest's memory, so that it has to be shared. run-guest gives it 256 MiB."""
+        memory = ["-object", "memory-backend-memfd,id=memory,size=256M,share=on", "-machine", "memory-backend=memory"]
+        channel = ["-chardev", f"socket,id=share,path={socket_path}"]
+        return [*memory, *channel, "-device", f"vhost-user-fs-pci,chardev=share,tag={TAG}"]
+
+    @staticmethod
+    def _command(image, user, share, agent_fd, append):
         agent = ["-chardev", f"socket,id=agent,fd={agent_fd}", "-serial", "chardev:agent"]
         return [str(TOOLS / "run-guest"), "--append", append, user, str(image), *share, *agent]
 
