@@ -2,6 +2,7 @@
 #include "worker/inbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,9 +42,19 @@ static void ask_for_nothing(int socket)
 	setsockopt(socket, SOL_SOCKET, SO_PASSSEC, &off, sizeof off);
 }
 
+/* Whoever does not want to wait says so with each call; who does could not otherwise (worker/waiter.h). */
+static void let_wait(int socket)
+{
+	int flags = fcntl(socket, F_GETFL);
+
+	if (flags >= 0 && flags & O_NONBLOCK)
+		fcntl(socket, F_SETFL, flags & ~O_NONBLOCK);
+}
+
 int inbox_init(struct inbox *inbox, int socket, uint32_t kept)
 {
 	*inbox = (struct inbox){ .socket = socket, .kept = kept };
+	let_wait(socket);
 	ask_for_nothing(socket);
 	return set_peek_offset(socket, kept);
 }

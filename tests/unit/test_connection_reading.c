@@ -2,6 +2,7 @@
 /* From the socket's bytes to requests: however they arrive, each message is dispatched once, whole, and in order. */
 #include "connection_fixture.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -310,6 +311,22 @@ static void who_waits_waits_but_once(void **state)
 	assert_int_equal(slot_phase(&fixture->slot), SLOT_READING);
 }
 
+/* As a launcher may have made the one that it hands over. */
+static void a_socket_that_does_not_block_is_waited_for(void **state)
+{
+	struct fixture *fixture = *state;
+	int socket = fixture_connect_socket(fixture);
+	pthread_t thread;
+
+	assert_int_equal(fcntl(socket, F_SETFL, O_NONBLOCK), 0);
+	assert_int_equal(connection_init(&fixture->connection, socket, &fixture->slot), 0);
+	fixture_watch(fixture, CONNECTION_READS);
+	assert_int_equal(pthread_create(&thread, NULL, send_after_a_moment, fixture), 0);
+	assert_int_equal(await(fixture), CONNECTION_READS);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_answered(fixture, 1, PROXYFS_HEADER_SIZE + 33, 7);
+}
+
 static void who_is_woken_serves_nothing(void **state)
 {
 	struct fixture *fixture = *state;
@@ -354,6 +371,7 @@ int main(void)
 		test(a_large_message_may_follow_small_ones),
 		test_waiting(who_waits_answers_what_comes),
 		test_waiting(who_waits_waits_but_once),
+		test_waiting(a_socket_that_does_not_block_is_waited_for),
 		test_waiting(who_is_woken_serves_nothing),
 		test_waiting(who_waits_sees_the_end),
 	};
