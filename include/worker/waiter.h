@@ -22,8 +22,9 @@
 /* A thread's. Begins zeroed. */
 struct waiter {
 	pid_t thread;
-	_Atomic int state;   /* waiter.c */
-	_Atomic bool woken;  /* it shall not wait before it has looked what there is: waiter_rest() */
+	bool works;         /* it can be sent the signal */
+	_Atomic int state;  /* waiter.c */
+	_Atomic bool woken; /* it shall not wait before it has looked what there is: waiter_rest() */
 };
 
 /* Before any thread: the signal's handler. Returns 0 or -errno. */
@@ -34,7 +35,7 @@ void waiter_begin(struct waiter *waiter);
 
 /*
  * Receives from a socket that does not have O_NONBLOCK, and waits until there is something. Returns what recvmsg(2)
- * does, or -errno; -EAGAIN: woken, or the socket lets nobody wait.
+ * does, or -errno; -EAGAIN: woken, or it cannot wait: the socket does not let it, or it could not be woken.
  */
 ssize_t waiter_receive(struct waiter *waiter, int socket, struct msghdr *message, int flags);
 

@@ -33,6 +33,11 @@ int waiter_prepare(void)
 	return sigaction(WAKE_SIGNAL, &(struct sigaction){ .sa_handler = on_signal }, NULL) ? -errno : 0;
 }
 
+static int send_signal(pid_t thread)
+{
+	return (int)syscall(SYS_tgkill, getpid(), thread, WAKE_SIGNAL);
+}
+
 void waiter_begin(struct waiter *waiter)
 {
 	sigset_t signals;
@@ -41,6 +46,8 @@ void waiter_begin(struct waiter *waiter)
 	sigaddset(&signals, WAKE_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 	waiter->thread = gettid();
+	/* A security module that we know nothing of may not let us: then nobody waits who could not be woken. */
+	waiter->works = !send_signal(waiter->thread);
 }
 
 static void stop_waiting(struct waiter *waiter)
@@ -59,6 +66,8 @@ ssize_t waiter_receive(struct waiter *waiter, int socket, struct msghdr *message
 {
 	ssize_t got = -EAGAIN;
 
+	if (!waiter->works)
+		return -EAGAIN;
 	current = message;
 	/* Who wakes us after we have seen that nobody has sees that we are waiting. */
 	atomic_store(&waiter->state, WAITING);
@@ -82,7 +91,7 @@ void waiter_wake(struct waiter *waiter)
 
 	atomic_store(&waiter->woken, true);
 	if (atomic_compare_exchange_strong(&waiter->state, &state, SIGNALLED))
-		syscall(SYS_tgkill, getpid(), waiter->thread, WAKE_SIGNAL);
+		send_signal(waiter->thread);
 }
 
 void waiter_rest(struct waiter *waiter)

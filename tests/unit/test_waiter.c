@@ -138,6 +138,31 @@ static void a_socket_that_does_not_block_lets_nobody_wait(void **state)
 	assert_false(waiter_is_woken(&waiter));
 }
 
+/* As an AppArmor profile that lacks a rule would have it. */
+static bool signals_are_forbidden;
+
+long __real_syscall(long number, long first, long second, long third);
+long __wrap_syscall(long number, long first, long second, long third);
+
+long __wrap_syscall(long number, long first, long second, long third)
+{
+	errno = EACCES;
+	return signals_are_forbidden ? -1 : __real_syscall(number, first, second, third);
+}
+
+static void who_cannot_be_woken_does_not_wait(void **state)
+{
+	(void)state;
+	signals_are_forbidden = true;
+	waiter_begin(&waiter);
+	assert_int_equal(receive(), -EAGAIN);
+	say_something();
+	assert_int_equal(receive(), -EAGAIN);
+	signals_are_forbidden = false;
+	waiter_begin(&waiter);
+	assert_int_equal(receive(), 1);
+}
+
 static void a_failure_is_told(void **state)
 {
 	(void)state;
@@ -265,6 +290,7 @@ int main(void)
 		test(another_thread_ends_the_waiting),
 		test(who_was_woken_does_not_wait_before_it_has_rested),
 		test(a_socket_that_does_not_block_lets_nobody_wait),
+		test(who_cannot_be_woken_does_not_wait),
 		test(a_failure_is_told),
 		test(no_wake_up_is_lost),
 		test(no_signal_comes_when_the_waiting_is_over),
