@@ -128,6 +128,21 @@ class Mount:
         self.close()
 
 
+class Bindfs:
+    """bindfs(1), the directory `export` mounted on `path` without a helper, by `user`; `options` are FUSE's."""
+
+    def __init__(self, export, path, options, user):
+        self.path = path
+        subprocess.run(
+            ["bindfs", "--no-allow-other", "-o", options, export, path],
+            check=True, cwd="/", user=user, group=user, extra_groups=[],
+        )  # fmt: skip
+        wait_for(lambda: is_mounted(path), what="bindfs")
+
+    def close(self):
+        wait_for(lambda: subprocess.run(["umount", self.path], check=False).returncode == 0, what="unmounting bindfs")
+
+
 def check_end(mount):
     """Unmounts; it has to end in good order."""
     status = mount.close()
