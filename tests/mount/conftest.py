@@ -61,7 +61,11 @@ class Site(Place):
             made.mkdir(exist_ok=True)
         self._helper_arguments = ("-u", str(user or 0), "-g", str(user or 0), *helper_arguments)
         self.helper = self.start_helper()
-        self.mount = Mount(self.socket, self.path, *mount_arguments, user=user)
+        try:
+            self.mount = Mount(self.socket, self.path, *mount_arguments, user=user)
+        except BaseException:
+            self.helper.kill()
+            raise
 
     def start_helper(self):
         return Helper(self.export, socket=self.socket, args=self._helper_arguments)
