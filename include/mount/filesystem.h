@@ -8,8 +8,10 @@
  * default_permissions in fuse(4)).
  *
  * Why not the high-level interface, which speaks of paths as the helper does: the kernel sends fstat(2), fchmod(2) and
- * the like with an inode but without the open file; for one that was removed, that interface has either no answer
- * (hard_remove) or a name of its own, and a rename that is no longer atomic. And two links to an inode are two files to it.
+ * the like with an inode but without the open file. For one that was removed, that interface has either no answer
+ * (hard_remove) or a name of its own until it is closed. Then its directory cannot be removed, and a rename over it is
+ * two, with nothing of that name in between. And two links to an inode are two files to it, and so to the kernel, which
+ * locks, maps and remembers them apart. tests/mount/test_interface.py shows all of it with bindfs, which is made on it.
  */
 #ifndef MOUNT_FILESYSTEM_H
 #define MOUNT_FILESYSTEM_H

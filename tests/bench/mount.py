@@ -26,8 +26,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from support.fuse import Mount, fusermount_usable, is_mounted  # noqa: E402
-from support.helper import OURS, Helper, wait_for  # noqa: E402
+from support.fuse import Bindfs, Mount, fusermount_usable  # noqa: E402
+from support.helper import OURS, Helper  # noqa: E402
 from support.mounts import tmpfs  # noqa: E402
 
 USER = 65534
@@ -85,16 +85,10 @@ def run_once(directory, archive):
     return seconds
 
 
-class Bindfs:
-    def __init__(self, export, mountpoint, cache):
-        self.path = mountpoint
-        seconds = TIMEOUTS.get(cache, cache)
-        timeouts = f"attr_timeout={seconds},entry_timeout={seconds},negative_timeout={seconds}"
-        as_user("bindfs", "--no-allow-other", "-o", timeouts, export, mountpoint)
-        wait_for(lambda: is_mounted(mountpoint), what="bindfs")
-
-    def close(self):
-        wait_for(lambda: subprocess.run(["umount", self.path], check=False).returncode == 0, what="unmounting bindfs")
+def start_bindfs(export, mountpoint, cache):
+    seconds = TIMEOUTS.get(cache, cache)
+    timeouts = f"attr_timeout={seconds},entry_timeout={seconds},negative_timeout={seconds}"
+    return Bindfs(export, mountpoint, timeouts, USER)
 
 
 def table(rows):
@@ -113,7 +107,7 @@ def measure(arguments, directory, cache):
     options = {"socket": directory / "s", "args": ("-u", str(USER), "-g", str(USER)), "binary": arguments.helper}
     with Helper(places["export"], **options) as helper:
         ours = Mount(helper.socket, places["ours"], "--cache", cache, user=USER, binary=arguments.mount)
-        theirs = Bindfs(places["export"], places["theirs"], cache)
+        theirs = start_bindfs(places["export"], places["theirs"], cache)
         try:
             for number in range(arguments.rounds):
                 for name in ("ours", "theirs") if number % 2 else ("theirs", "ours"):

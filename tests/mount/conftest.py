@@ -10,11 +10,10 @@ import tempfile
 
 import pytest
 
-from support.fuse import Mount, check_end, fusermount_usable, publish, skip_if_impossible
+from support.fuse import Bindfs, Mount, check_end, fusermount_usable, publish, skip_if_impossible
 from support.helper import Helper
 
 USER = 65534
-
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,22 +23,14 @@ def _possible():
         yield
 
 
-class Site:
-    """A helper on `export`, and what is mounted of it at `path`. Users may enter it: it is in no directory of pytest's."""
+class Place:
+    """A mount of the directory `export` at `path`, of a user's, or of root's if `user` is None."""
 
-    def __init__(self, directory, helper_arguments=(), mount_arguments=(), user=USER):
-        self.export, self.path, self.socket = directory / "export", directory / "mount", directory / "run/s"
-        for made in (self.export, self.path, self.socket.parent):
-            made.mkdir(exist_ok=True)
-        self.user = user
+    def __init__(self, export, path, user):
+        self.export, self.path, self.user = export, path, user
+        path.mkdir(exist_ok=True)
         if user is not None:
-            os.chown(self.path, user, user)
-        self._helper_arguments = ("-u", str(user or 0), "-g", str(user or 0), *helper_arguments)
-        self.helper = self.start_helper()
-        self.mount = Mount(self.socket, self.path, *mount_arguments, user=user)
-
-    def start_helper(self):
-        return Helper(self.export, socket=self.socket, args=self._helper_arguments)
+            os.chown(path, user, user)
 
     def command(self, *words):
         """What runs `words` in the mount as its user: even root may not enter what another user has mounted."""
@@ -58,6 +49,26 @@ class Site:
     def python(self, source, **options):
         """Runs a piece of Python in the mount."""
         return self.run("/usr/bin/python3", "-c", PRELUDE + source, **options)
+
+
+class Site(Place):
+    """A helper on `export`, and what is mounted of it at `path`. Users may enter: it is in no directory of pytest's."""
+
+    def __init__(self, directory, helper_arguments=(), mount_arguments=(), user=USER):
+        super().__init__(directory / "export", directory / "mount", user)
+        self.socket = directory / "run/s"
+        for made in (self.export, self.socket.parent):
+            made.mkdir(exist_ok=True)
+        self._helper_arguments = ("-u", str(user or 0), "-g", str(user or 0), *helper_arguments)
+        self.helper = self.start_helper()
+        try:
+            self.mount = Mount(self.socket, self.path, *mount_arguments, user=user)
+        except BaseException:
+            self.helper.kill()
+            raise
+
+    def start_helper(self):
+        return Helper(self.export, socket=self.socket, args=self._helper_arguments)
 
     def close(self):
         try:
@@ -107,3 +118,18 @@ def site(start_site):
     made = start_site()
     made.export.chmod(0o777)
     return made
+
+
+@pytest.fixture
+def start_bindfs():
+    """Starts bindfs on the export of a site, beside it, with options of FUSE."""
+    if shutil.which("bindfs") is None:
+        pytest.skip("not installed: bindfs")
+    with contextlib.ExitStack() as stack:
+
+        def start(site, name, options):
+            place = Place(site.export, site.path.with_name(name), site.user)
+            stack.callback(Bindfs(place.export, place.path, options, place.user).close)
+            return place
+
+        yield start

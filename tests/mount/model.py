@@ -15,6 +15,7 @@ import time
 NAMES = ["a", "b", "c", "d"]
 SIZES = [0, 1, 100, 4095, 4096, 5000, 70000]
 OPEN_MOST = 6
+NAMES_MOST = 200  # directories are moved into others, so that trees get ever deeper, and only comparing them takes long
 
 
 class Side:
@@ -193,6 +194,28 @@ def is_pipe(side, operation):
         return False
 
 
+def compare_operation(sides, operation, title):
+    results = [side.attempt(*operation) for side in sides]
+    shown = str(operation)[:200], *(str(result)[:200] for result in results)
+    assert results[0] == results[1], f"{title}, %s: %s in the mount, %s locally" % shown
+
+
+def compare_trees(sides, title):
+    """Returns what is there."""
+    trees = [side.tree() for side in sides]
+    assert trees[0].keys() == trees[1].keys(), f"{title}: other names"
+    for name, seen in trees[1].items():
+        assert trees[0][name] == seen, f"{title}: {name} differs"
+    return trees[1]
+
+
+def remove_all(sides, tree, title):
+    """What is open stays open."""
+    for name, seen in sorted(tree.items(), reverse=True):
+        compare_operation(sides, ("remove_directory" if stat.S_ISDIR(seen[0]) else "remove", name), title)
+    assert compare_trees(sides, title) == {}, title
+
+
 def run(ours, model, seed, seconds):
     os.umask(0)
     sides = Side(ours), Side(model)
@@ -204,14 +227,11 @@ def run(ours, model, seed, seconds):
         if is_pipe(sides[1], operation):
             continue
         count += 1
-        results = [side.attempt(*operation) for side in sides]
-        shown = str(operation)[:200], *(str(result)[:200] for result in results)
-        assert results[0] == results[1], f"operation {count} of seed {seed}, %s: %s in the mount, %s locally" % shown
+        compare_operation(sides, operation, f"operation {count} of seed {seed}")
         if count % 200 == 0:
-            trees = [side.tree() for side in sides]
-            assert trees[0].keys() == trees[1].keys(), f"after operation {count} of seed {seed}: other names"
-            for name, seen in trees[1].items():
-                assert trees[0][name] == seen, f"after operation {count} of seed {seed}: {name} differs"
+            tree = compare_trees(sides, f"after operation {count} of seed {seed}")
+            if len(tree) > NAMES_MOST:
+                remove_all(sides, tree, f"removing all after operation {count} of seed {seed}")
     print(f"{count} operations")
 
 

@@ -21,20 +21,69 @@ def needs(*programs):
         pytest.skip(f"not installed: {', '.join(missing)}")
 
 
+@pytest.fixture(params=[0, 100000], ids=["plain", "mapped"])
+def shift(request):
+    """How much greater the owners' numbers are in the export than in the mount: if not 0, the helper maps them."""
+    return request.param
+
+
+def mapping(shift):
+    return ("--idmap", f"both:0:{shift}:65536") if shift else ()
+
+
+def open_site(start_site, shift):
+    """A site whose export anyone may write to."""
+    site = start_site(mapping(shift))
+    os.chown(site.export, shift, shift)
+    site.export.chmod(0o777)
+    return site
+
+
+def owners(path):
+    return {(seen.st_uid, seen.st_gid) for seen in (below.lstat() for below in path.rglob("*"))}
+
+
+FIO = ("fio", "--name=job", "--numjobs=2", f"--size={'256M' if FULL else '12M'}", "--verify=crc32c", "--verify_fatal=1",
+       "--do_verify=1", "--output-format=terse")  # fmt: skip
+WRITE = ("--bs_unaligned=0", "--fallocate=posix", "--randseed=7")
+
+
 @pytest.mark.parametrize("pattern", ["randrw", "write"])
 @pytest.mark.parametrize("engine", ["psync", "mmap"])
-def test_fio_reads_what_it_wrote(site, pattern, engine):
+def test_fio_reads_what_it_wrote(start_site, shift, pattern, engine):
     needs("fio")
-    size = "256M" if FULL else "12M"
+    site = open_site(start_site, shift)
     # At random, blocks of different sizes overlap, which fio itself takes for a fault, on any file system.
     blocks = "16k" if pattern == "randrw" else "4k-64k"
-    output = site.run(
-        "fio", "--name=job", "--numjobs=2", f"--rw={pattern}", f"--ioengine={engine}", f"--size={size}", f"--bs={blocks}",
-        "--bs_unaligned=0", "--verify=crc32c", "--verify_fatal=1", "--do_verify=1", "--fallocate=posix",
-        "--randseed=7", "--output-format=terse",
-    )  # fmt: skip
+    output = site.run(*FIO, *WRITE, f"--rw={pattern}", f"--ioengine={engine}", f"--bs={blocks}")
     assert len(output.splitlines()) >= 2
     assert len(list(site.export.glob("job.*"))) >= 2
+    assert owners(site.export) == {(site.user + shift, site.user + shift)}
+
+
+@pytest.mark.parametrize("engine", ["psync", "mmap"])
+def test_fio_verifies_files_of_an_export_that_is_read_only(start_site, shift, engine):
+    """They were written through a helper that lets write. A spoilt byte is found, so the contents are read."""
+    needs("fio")
+    written, site = open_site(start_site, shift), start_site(("--readonly", *mapping(shift)))
+    written.run(*FIO, *WRITE, "--rw=write", "--bs=16k")
+    names = sorted(path.name for path in written.export.glob("job.*"))
+    for name in names:
+        (written.export / name).rename(site.export / name)
+    assert owners(site.export) == {(site.user + shift, site.user + shift)}
+    assert set(site.run("stat", "-c", "%u", *names).split()) == {str(site.user)}
+    verify = (*FIO, "--rw=read", f"--ioengine={engine}", "--bs=16k")
+    site.run(*verify)
+    with open(site.export / names[-1], "r+b") as file:
+        middle = os.fstat(file.fileno()).st_size // 2 + 5000
+        byte = os.pread(file.fileno(), 1, middle)
+        os.pwrite(file.fileno(), bytes([byte[0] ^ 1]), middle)
+        assert f"verify failed at file {names[-1]}" in site.run(*verify, status=1)
+        os.pwrite(file.fileno(), byte, middle)
+    site.run(*verify)
+    refused = site.run(*FIO, *WRITE, "--rw=write", "--bs=16k", status=2)  # jobs that failed
+    assert f"open({names[0]}), error=Read-only file system" in refused
+    site.run(*verify)
 
 
 def sources(directory):
@@ -60,26 +109,59 @@ def sources(directory):
     return repository
 
 
-def test_clone_and_build(site):
+def give(path, owner):
+    for each in (path, *path.rglob("*")):
+        os.lchown(each, owner, owner)
+
+
+def programs_environment(home):
+    return {**os.environ, "HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1"}
+
+
+def build(site, source, built, environment):
+    """Builds what is in a clone at `source`, and uses it."""
+    # Its tests need root, most of them; that they can be built is the point.
+    options = ["-Dtests=false"] if FULL else ["-Dtests=true"]
+    site.run("meson", "setup", built, source if FULL else f"{source}/subprojects/libproxyfs", *options, env=environment)
+    site.run("meson", "compile", "-C", built, env=environment)
+    assert "no work to do" in site.run("ninja", "-C", built, env=environment)
+    if FULL:
+        assert "virtfs-proxy-helper" in site.run(f"{built}/src/virtfs-proxy-helper", "--version")
+    else:
+        site.run("meson", "test", "-C", built, "--no-rebuild", "codec", env=environment)
+    assert site.run("git", "-C", source, "status", "--porcelain", env=environment) == ""
+
+
+def test_clone_and_build(start_site, shift):
     needs("git", "meson", "ninja", "cc")
+    site = open_site(start_site, shift)
     repository = sources(site.export.parent)
-    for path in (repository, *repository.rglob("*")):
-        os.lchown(path, site.user, site.user)
-    environment = {**os.environ, "HOME": str(site.path), "GIT_CONFIG_NOSYSTEM": "1"}
+    give(repository, site.user)
+    environment = programs_environment(site.path)
     site.run("git", "clone", "-q", "--no-hardlinks", repository, "clone", env=environment)
     assert site.run("git", "-C", "clone", "status", "--porcelain", env=environment) == ""
     site.run("git", "-C", "clone", "fsck", "--full", "--strict", env=environment)
-    source = "clone" if FULL else "clone/subprojects/libproxyfs"
-    # Its tests need root, most of them; that they can be built is the point.
-    options = ["-Dtests=false"] if FULL else ["-Dtests=true"]
-    site.run("meson", "setup", "built", source, *options, env=environment)
-    site.run("meson", "compile", "-C", "built", env=environment)
-    assert "no work to do" in site.run("ninja", "-C", "built", env=environment)
-    if FULL:
-        assert "virtfs-proxy-helper" in site.run("built/src/virtfs-proxy-helper", "--version")
-    else:
-        site.run("meson", "test", "-C", "built", "--no-rebuild", "codec", env=environment)
-    assert site.run("git", "-C", "clone", "status", "--porcelain", env=environment) == ""
+    build(site, "clone", "built", environment)
+    assert owners(site.export) == {(site.user + shift, site.user + shift)}
+
+
+def test_clone_and_build_from_an_export_that_is_read_only(start_site, shift):
+    """The sources are in the mount, and what is made of them elsewhere."""
+    needs("git", "meson", "ninja", "cc")
+    site = start_site(("--readonly", *mapping(shift)))
+    os.chown(site.export, shift, shift)
+    give(sources(site.export), site.user + shift)
+    before = picture(site.export)
+    elsewhere = site.export.parent / "elsewhere"
+    elsewhere.mkdir()
+    give(elsewhere, site.user)
+    environment = programs_environment(elsewhere)
+    site.run("git", "-C", "repository", "fsck", "--full", "--strict", env=environment)
+    site.run("git", "clone", "-q", "--no-hardlinks", "repository", elsewhere / "clone", env=environment)
+    assert site.run("git", "-C", elsewhere / "clone", "status", "--porcelain", env=environment) == ""
+    assert "Read-only file system" in site.run("git", "clone", "-q", "repository", "clone", status=128, env=environment)
+    build(site, "repository", elsewhere / "built", environment)
+    assert picture(site.export) == before
 
 
 def make_tree(root):
@@ -124,11 +206,16 @@ def picture(root):
 TAR = ("tar", "--xattrs", "--xattrs-include=user.*", "--sparse", "--numeric-owner", "--format=posix")
 
 
-@pytest.mark.parametrize("mount", [(), ("--cache=auto",)], ids=["plain", "cached"])
-def test_tar_and_back(start_site, mount):
+def shifted(found, shift):
+    """The picture, with owners' numbers that much greater."""
+    return {name: [mode, uid + shift, gid + shift, *rest] for name, (mode, uid, gid, *rest) in found.items()}
+
+
+@pytest.mark.parametrize("mount", [(), ("--cache=auto",)], ids=["asked", "cached"])
+def test_tar_and_back(start_site, shift, mount):
     """Unpacked through the mount as its root, a mount of root's, and packed again."""
-    site = start_site((), mount, None)
-    site.export.chmod(0o777)
+    site = start_site(mapping(shift), mount, None)
+    os.chown(site.export, shift, shift)
     original, again = site.export.parent / "original", site.export.parent / "again"
     original.mkdir()
     again.mkdir()
@@ -136,25 +223,32 @@ def test_tar_and_back(start_site, mount):
     archive, packed = site.export.parent / "one.tar", site.export.parent / "two.tar"
     subprocess.run([*TAR, "-C", original, "-cf", archive, "."], check=True)
     site.run(*TAR, "-xpf", archive)
-    assert picture(site.export) == picture(original)
+    assert picture(site.path) == picture(original)
+    assert picture(site.export) == shifted(picture(original), shift)
     site.run(*TAR, "-cf", packed, ".")
     subprocess.run([*TAR, "-C", again, "-xpf", packed], check=True)
     assert picture(again) == picture(original)
 
 
-def test_tar_from_an_export_that_is_read_only(start_site):
-    site = start_site(("--readonly",))
+def test_tar_from_an_export_that_is_read_only(start_site, shift):
+    site = start_site(("--readonly", *mapping(shift)))
     make_tree(site.export)
+    for path in (site.export, *site.export.rglob("*")):
+        seen = path.lstat()
+        mode = stat.S_IMODE(seen.st_mode)
+        os.lchown(path, seen.st_uid + shift, seen.st_gid + shift)
+        if not path.is_symlink():
+            path.chmod(mode)  # lchown(2) takes set-id bits away
     # So that the helper's word is all that is in the way.
     site.export.chmod(0o777)
-    os.chown(site.export / "hard", site.user, site.user)
+    os.chown(site.export / "hard", site.user + shift, site.user + shift)
     packed, again = site.export.parent / "two.tar", site.export.parent / "again"
     again.mkdir()
     with open(packed, "wb") as file:
         subprocess.run(site.command(*TAR, "-c", "."), stdout=file, check=True)
     subprocess.run([*TAR, "-C", again, "-xpf", packed], check=True)
     before = picture(site.export)
-    assert picture(again) == before
+    assert shifted(picture(again), shift) == before
     site.python("""
 fails(errno.EROFS, create, "new")
 fails(errno.EROFS, os.mkdir, "new")
@@ -170,22 +264,6 @@ fails(errno.EROFS, os.fchmod, fd, 0o600)
 fails(errno.EROFS, os.utime, fd, (1, 1))
 """)
     assert picture(site.export) == before
-
-
-def test_ids_that_the_helper_maps(start_site):
-    """The mount shows and takes the guest's ids; the files have the host's."""
-    site = start_site(("--idmap", "both:0:100000:65536"), (), None)
-    os.chown(site.export, 100000, 100000)
-    original = site.export.parent / "original"
-    original.mkdir()
-    make_tree(original)
-    archive = site.export.parent / "one.tar"
-    subprocess.run([*TAR, "-C", original, "-cf", archive, "."], check=True)
-    site.run(*TAR, "-xpf", archive)
-    shown, there = picture(site.path), picture(site.export)
-    assert shown == picture(original)
-    for name, entry in there.items():
-        assert entry[1] == shown[name][1] + 100000, name
 
 
 def test_several_programs_at_once(site):

@@ -2,6 +2,7 @@
 """virtfs-proxy-mount, mounted for the length of a test."""
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
@@ -32,13 +33,23 @@ def missing_requirement():
 
 @contextlib.contextmanager
 def fusermount_usable():
-    """In the block, users may open /dev/fuse, as udev has it everywhere; in a container without udev they may not."""
-    mode = stat.S_IMODE(os.stat(DEVICE).st_mode)
-    os.chmod(DEVICE, 0o666)
+    """In the block, users may open /dev/fuse, as udev has it everywhere; in a container without udev they may not.
+
+    Of tests that run at the same time, the last to end puts the mode back: the others still need it.
+    """
+    device = os.open(DEVICE, os.O_RDWR)
     try:
-        yield
+        fcntl.flock(device, fcntl.LOCK_SH)
+        mode = stat.S_IMODE(os.fstat(device).st_mode)
+        os.chmod(DEVICE, 0o666)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(device, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.chmod(DEVICE, mode)
     finally:
-        os.chmod(DEVICE, mode)
+        os.close(device)
 
 
 @contextlib.contextmanager
@@ -126,6 +137,21 @@ class Mount:
 
     def __exit__(self, *_):
         self.close()
+
+
+class Bindfs:
+    """bindfs(1), the directory `export` mounted on `path` without a helper, by `user`; `options` are FUSE's."""
+
+    def __init__(self, export, path, options, user):
+        self.path = path
+        subprocess.run(
+            ["bindfs", "--no-allow-other", "-o", options, export, path],
+            check=True, cwd="/", user=user, group=user, extra_groups=[],
+        )  # fmt: skip
+        wait_for(lambda: is_mounted(path), what="bindfs")
+
+    def close(self):
+        wait_for(lambda: subprocess.run(["umount", self.path], check=False).returncode == 0, what="unmounting bindfs")
 
 
 def check_end(mount):
