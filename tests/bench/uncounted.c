@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For tests/bench/scoreboard.py: the helper's own objects, but that no request is counted, noted in the ledger, or
+ * For tests/bench/price.py: the helper's own objects, but that no request is counted, noted in the ledger, or
  * timed: the clock is not read when it is answered. When it begins, it is: the search for the next request
  * (worker/poller.h) needs that, and would be another one without.
  */
