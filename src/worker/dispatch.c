@@ -48,27 +48,29 @@ static const struct operation operations[PROXYFS_OP_END] = {
 	[PROXYFS_GETVERSION]   = { op_getversion, 0, NULL },
 };
 
-/* Copies a text into `room` and terminates it. `too_long` is the error that the system call would give. */
-static int copy_text(struct proxyfs_bytes text, char *room, size_t size, int too_long)
+/* Appends a text to those at *end, terminated. `too_long` is the error that the system call would give. */
+static int copy_text(struct proxyfs_bytes text, size_t room, int too_long, char **end, const char **copy)
 {
-	if (text.size >= size)
+	if (text.size >= room)
 		return too_long;
+	*copy = *end;
 	if (text.size > 0)
-		memcpy(room, text.data, text.size);
-	room[text.size] = '\0';
+		memcpy(*end, text.data, text.size);
+	(*end)[text.size] = '\0';
+	*end += text.size + 1;
 	return 0;
 }
 
 /* A path means something from the export's root only. */
-static int copy_path(struct proxyfs_bytes path, char *room)
+static int copy_path(struct proxyfs_bytes path, char **end, const char **copy)
 {
-	int error = copy_text(path, room, PATH_MAX, -ENAMETOOLONG);
+	int error = copy_text(path, PATH_MAX, -ENAMETOOLONG, end, copy);
 
 	if (error)
 		return error;
 	if (path.size == 0)
 		return -ENOENT;
-	return room[0] == '/' ? 0 : -EINVAL;
+	return **copy == '/' ? 0 : -EINVAL;
 }
 
 static bool has_new_path(enum proxyfs_op op)
@@ -76,17 +78,18 @@ static bool has_new_path(enum proxyfs_op op)
 	return op == PROXYFS_LINK || op == PROXYFS_RENAME;
 }
 
-/* Terminated copies of the request's texts. */
-static int copy_texts(const struct proxyfs_request *request, struct dispatch_room *room)
+/* Terminated copies of the request's texts, for the call. */
+static int copy_texts(const struct proxyfs_request *request, struct dispatch_room *room, struct op_call *call)
 {
-	int error = copy_path(request->path, room->path);
+	char *end = room->texts;
+	int error = copy_path(request->path, &end, &call->path);
 
 	if (!error && has_new_path(request->op))
-		error = copy_path(request->new_path, room->new_path);
+		error = copy_path(request->new_path, &end, &call->new_path);
 	if (!error)
-		error = copy_text(request->target, room->target, sizeof room->target, -ENAMETOOLONG);
+		error = copy_text(request->target, PATH_MAX, -ENAMETOOLONG, &end, &call->target);
 	if (!error)
-		error = copy_text(request->name, room->name, sizeof room->name, -ERANGE);
+		error = copy_text(request->name, XATTR_NAME_MAX + 1, -ERANGE, &end, &call->name);
 	return error;
 }
 
@@ -146,17 +149,13 @@ void dispatch(enum proxyfs_op op, const char *payload, size_t size, struct dispa
 	struct proxyfs_request request;
 	struct op_call call = {
 		.request = &request,
-		.path = room->path,
-		.new_path = room->new_path,
-		.target = room->target,
-		.name = room->name,
 		.buffer = room->result,
 		.fd = -1,
 	};
 	int status = proxyfs_decode_request(op, payload, size, &request);
 
 	if (!status)
-		status = copy_texts(&request, room);
+		status = copy_texts(&request, room, &call);
 	FAULT_POINT(decoded);
 	if (!status && room->ledger)
 		ledger_note_path(room->ledger, request.path.data, request.path.size);
