@@ -52,7 +52,9 @@ static void count_in(struct poller *poller, uint32_t period)
 
 static bool is_crowded(void)
 {
-	return atomic_load_explicit(&crowd, memory_order_relaxed).clients > crowd_most ||
+	const struct crowd now = atomic_load_explicit(&crowd, memory_order_relaxed);
+
+	return now.clients > crowd_most ||
 	       atomic_load_explicit(&crowd_before, memory_order_relaxed) > crowd_most;
 }
 
