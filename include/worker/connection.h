@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One client's connection: messages in, through the table of operations, replies out, without ever waiting, unless it is
- * asked to. Knows nothing of event loops; its reactor asks it to go on when the socket may be ready. While a reply waits for the
+ * One client's connection: messages in, through the table of operations, replies out, without ever waiting. Knows
+ * nothing of event loops; its reactor asks it to go on when the socket may be ready. While a reply waits for the
  * client to make room, the client is not read.
  *
  * It has no memory of its own but while a message arrives, or a reply leaves, in pieces.
@@ -59,10 +59,6 @@ enum connection_state connection_adopt(struct connection *connection, int fd, st
  * loop has said that the peer hung up (EPOLLRDHUP, epoll_ctl(2)), set inbox.hung_up first: that edge comes but once.
  */
 enum connection_state connection_serve(struct connection *connection, struct connection_room *room);
-
-/* The same for one whose state is CONNECTION_READS, but waits until there is something, or until `waiter` is woken. */
-enum connection_state connection_await(struct connection *connection, struct connection_room *room,
-                                       struct waiter *waiter);
 
 /* Whether connection_tidy() has something to do: it should be called within a fraction of a second. */
 bool connection_is_untidy(const struct connection *connection);

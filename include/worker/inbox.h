@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The receiving half of a connection: whole messages out of a stream socket.
+ * The receiving half of a connection: whole messages out of a stream socket, without waiting.
  *
  * Theory of operation: bytes are looked at (MSG_PEEK), not taken. SO_PEEK_OFF, socket(7), has the kernel keep the
  * offset up to which we have looked, so that a message costs one recv(2). What has been dealt with is taken from the
@@ -21,8 +21,6 @@
 
 #include <proxyfs/protocol.h>
 
-#include "worker/waiter.h"
-
 struct inbox {
 	int socket;        /* the connection's, which stays its own */
 	uint32_t kept;     /* bytes at the head of the socket's queue that have been dealt with */
@@ -36,7 +34,6 @@ struct inbox {
 
 /* A reactor's view of one connection's new bytes, valid while it serves that one. */
 struct window {
-	struct waiter *waiter; /* the next look is to wait until there is something; NULL: it is not */
 	size_t at, end; /* not dealt with: bytes[at] to bytes[end - 1] */
 	bool all;       /* the last look ended before the window did */
 	bool drained;   /* and there is no need to look again before the next edge */
@@ -59,8 +56,8 @@ enum inbox_result {
 /* Begins with `kept` bytes of the socket's queue dealt with: 0 for a new connection. Returns 0 or -errno. */
 int inbox_init(struct inbox *inbox, int socket, uint32_t kept);
 
-/* An empty window, before the first inbox_next() of a turn, whose first look waits if there is a `waiter`. */
-void window_open(struct window *window, struct waiter *waiter);
+/* An empty window, before the first inbox_next() of a turn. */
+void window_open(struct window *window);
 
 /*
  * The next message. It is valid until inbox_done(), which must come before the next one. With INBOX_BROKEN, `reason`

@@ -57,9 +57,8 @@ static void on_farewell(evutil_socket_t fd, short what, void *argument)
 
 static struct evconnlistener *listen_on(struct listener *listener, int fd)
 {
-	/* Blocking, so that a reactor can wait for its client, worker/waiter.h; whoever does not want to says MSG_DONTWAIT. */
-	const unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_LEAVE_SOCKETS_BLOCKING;
-	struct evconnlistener *made = evconnlistener_new(listener->base, on_accept, listener, flags, 0, fd);
+	struct evconnlistener *made = evconnlistener_new(
+		listener->base, on_accept, listener, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 
 	if (made)
 		evconnlistener_set_error_cb(made, on_error);

@@ -198,15 +198,14 @@ static enum connection_state serve_one(struct connection *connection, struct con
 	return connection_replied(connection, result);
 }
 
-static enum connection_state serve_some(struct connection *connection, struct connection_room *room,
-                                        struct waiter *waiter)
+enum connection_state connection_serve(struct connection *connection, struct connection_room *room)
 {
 	enum connection_state state = CONNECTION_HAS_MORE;
 
 	if (outbox_waits(&connection->outbox))
 		state = connection_replied(connection, outbox_flush(&connection->outbox));
 
-	window_open(&room->window, waiter);
+	window_open(&room->window);
 	for (int served = 0; state == CONNECTION_HAS_MORE && served < BURST; served++)
 		state = serve_one(connection, room);
 	if (state != CONNECTION_ABANDONED) {
@@ -214,17 +213,6 @@ static enum connection_state serve_some(struct connection *connection, struct co
 		note_position(connection, 0);
 	}
 	return state;
-}
-
-enum connection_state connection_serve(struct connection *connection, struct connection_room *room)
-{
-	return serve_some(connection, room, NULL);
-}
-
-enum connection_state connection_await(struct connection *connection, struct connection_room *room,
-                                       struct waiter *waiter)
-{
-	return serve_some(connection, room, waiter);
 }
 
 void connection_abandon(struct connection *connection, struct dispatch_reply *reply)

@@ -2,7 +2,6 @@
 #include "worker/inbox.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,19 +41,9 @@ static void ask_for_nothing(int socket)
 	setsockopt(socket, SOL_SOCKET, SO_PASSSEC, &off, sizeof off);
 }
 
-/* Whoever does not want to wait says so with each call; who does could not otherwise (worker/waiter.h). */
-static void let_wait(int socket)
-{
-	int flags = fcntl(socket, F_GETFL);
-
-	if (flags >= 0 && flags & O_NONBLOCK)
-		fcntl(socket, F_SETFL, flags & ~O_NONBLOCK);
-}
-
 int inbox_init(struct inbox *inbox, int socket, uint32_t kept)
 {
 	*inbox = (struct inbox){ .socket = socket, .kept = kept };
-	let_wait(socket);
 	ask_for_nothing(socket);
 	return set_peek_offset(socket, kept);
 }
@@ -113,9 +102,8 @@ void inbox_drain(struct inbox *inbox)
 
 /* --- looking --- */
 
-void window_open(struct window *window, struct waiter *waiter)
+void window_open(struct window *window)
 {
-	window->waiter = waiter;
 	window->at = window->end = 0;
 	window->all = window->drained = false;
 }
@@ -143,20 +131,6 @@ void inbox_close_window(struct inbox *inbox, struct window *window)
  */
 #define HOLDS_DESCRIPTOR (-EBADMSG)
 
-static ssize_t receive(const struct inbox *inbox, struct window *window, struct msghdr *message)
-{
-	struct waiter *waiter = window->waiter;
-	ssize_t got;
-
-	window->waiter = NULL;
-	if (waiter)
-		return waiter_receive(waiter, inbox->socket, message, MSG_PEEK);
-	do
-		got = recvmsg(inbox->socket, message, MSG_PEEK | MSG_DONTWAIT);
-	while (got < 0 && errno == EINTR);
-	return got < 0 ? -errno : got;
-}
-
 /* Returns the bytes that are new, 0 at the end of file, HOLDS_DESCRIPTOR or -errno. */
 static ssize_t look(struct inbox *inbox, struct window *window)
 {
@@ -167,10 +141,12 @@ static ssize_t look(struct inbox *inbox, struct window *window)
 	/* The rest of the last look is part of the next, so that a message can become whole. */
 	inbox_close_window(inbox, window);
 	FAULT_POINT(before_look);
-	got = receive(inbox, window, &message);
+	do
+		got = recvmsg(inbox->socket, &message, MSG_PEEK | MSG_DONTWAIT);
+	while (got < 0 && errno == EINTR);
 	FAULT_POINT(looked);
 	if (got < 0)
-		return got;
+		return -errno;
 	if (message.msg_flags & MSG_CTRUNC)
 		return HOLDS_DESCRIPTOR;
 	window->end = (size_t)got;

@@ -21,6 +21,9 @@
 /* A handler's deepest stack is a few KiB; what is large lies in the room below. */
 #define STACK_SIZE ((size_t)256 * 1024)
 
+/* Requests in a row that are found by looking, before the event loop gets its turn. */
+#define LOOKS_MOST 64
+
 struct reactor {
 	unsigned number;
 	sem_t verified; /* posted once the thread has found itself confined */
@@ -28,8 +31,7 @@ struct reactor {
 
 	struct event_base *base;
 	struct event *wakeup;
-	int wakeup_fd; /* eventfd: the inbox, `releasing` or `stopping` has changed, or there is something to tidy */
-	struct waiter waiter; /* the same, for while the thread waits for its only client */
+	int wakeup_fd; /* eventfd: the inbox, `releasing` or `stopping` has changed */
 
 	pthread_mutex_t lock; /* of the inbox */
 	struct client *inbox;
@@ -198,36 +200,16 @@ static bool look_on(struct client *client, enum connection_state *state)
 	return requests_of(client) != before;
 }
 
-/* Waits for the next request, as look_on() looks for it. */
-static bool wait_on(struct client *client, enum connection_state *state)
-{
-	struct reactor *reactor = client->reactor;
-	uint64_t before = requests_of(client);
-
-	if (*state != CONNECTION_READS)
-		return false;
-	if (connection_is_untidy(&client->connection))
-		ask_for_ticks(reactor);
-	*state = connection_await(&client->connection, &reactor->room, &reactor->waiter);
-	return requests_of(client) != before;
-}
-
-/* There is nothing in the event loop but this client. */
-static bool has_but_one(const struct reactor *reactor)
-{
-	return reactor_load(reactor) == 1 && !waiter_is_woken(&reactor->waiter);
-}
-
-/* Stays with a client that has the reactor for itself, and is busy. One that is silent is waited for in the event loop. */
 static enum connection_state serve(struct client *client)
 {
 	uint64_t before = requests_of(client);
 	enum connection_state state = connection_serve(&client->connection, &client->reactor->room);
 
-	if (requests_of(client) == before)
+	if (requests_of(client) == before || reactor_load(client->reactor) > 1)
 		return state;
-	while (state == CONNECTION_READS && has_but_one(client->reactor))
-		if (!look_on(client, &state) && !wait_on(client, &state))
+	/* The event loop has other things to attend to, if seldom. */
+	for (int looks = 0; state == CONNECTION_READS && looks < LOOKS_MOST; looks++)
+		if (!look_on(client, &state))
 			break;
 	return state;
 }
@@ -295,7 +277,6 @@ static void on_wakeup(evutil_socket_t fd, short what, void *argument)
 	eventfd_t raised;
 
 	(void)what;
-	waiter_rest(&reactor->waiter);
 	eventfd_read(fd, &raised);
 	for (struct client *client = empty_inbox(reactor); client; client = next) {
 		next = client->next;
@@ -318,7 +299,6 @@ static void *reactor_main(void *argument)
 	prctl(PR_SET_NAME, name);
 	if (!sandbox_verify())
 		_exit(EXIT_FAILURE);
-	waiter_begin(&reactor->waiter);
 	sem_post(&reactor->verified);
 
 	pthread_mutex_lock(&reactor->running);
@@ -431,13 +411,6 @@ unsigned reactor_load(const struct reactor *reactor)
 	return atomic_load(&reactor->load);
 }
 
-/* From any thread. The waiter first: what raises the eventfd later is what makes it rest. */
-static void wake(struct reactor *reactor)
-{
-	waiter_wake(&reactor->waiter);
-	eventfd_write(reactor->wakeup_fd, 1);
-}
-
 void reactor_give(struct reactor *reactor, struct client *client, enum connection_state state)
 {
 	client->reactor = reactor;
@@ -447,7 +420,7 @@ void reactor_give(struct reactor *reactor, struct client *client, enum connectio
 	client->next = reactor->inbox;
 	reactor->inbox = client;
 	pthread_mutex_unlock(&reactor->lock);
-	wake(reactor);
+	eventfd_write(reactor->wakeup_fd, 1);
 }
 
 static bool is_stuck(const struct reactor *reactor, uint64_t since)
@@ -522,19 +495,19 @@ uint64_t reactor_report_stuck(struct reactor *reactor, uint64_t since)
 
 void reactor_tidy(struct reactor *reactor)
 {
-	wake(reactor);
+	eventfd_write(reactor->wakeup_fd, 1);
 }
 
 void reactor_release(struct reactor *reactor)
 {
 	atomic_store(&reactor->releasing, true);
-	wake(reactor);
+	eventfd_write(reactor->wakeup_fd, 1);
 }
 
 void reactor_stop(struct reactor *reactor)
 {
 	atomic_store(&reactor->stopping, true);
-	wake(reactor);
+	eventfd_write(reactor->wakeup_fd, 1);
 }
 
 bool reactor_finished(const struct reactor *reactor)

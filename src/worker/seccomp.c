@@ -37,7 +37,7 @@ static const char *const allowed[] = {
 	"lgetxattr", "llistxattr", "lsetxattr", "lremovexattr",
 
 	/* connections */
-	"recv", "recvfrom", "recvmsg", "sendmsg", "sendmmsg", "close", "nanosleep", "clock_nanosleep", "clock_nanosleep_time64",
+	"recv", "recvfrom", "recvmsg", "sendmsg", "sendmmsg", "close",
 
 	/* reactors, and libevent's bases */
 	"epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd2", "pipe2",
@@ -136,7 +136,7 @@ static int allow_particular(scmp_filter_ctx filter)
 
 	/* What is effective goes up to what is permitted, and that is for good: any capset(2) is harmless. */
 	error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(capset), 0);
-	/* abort(3), and worker/waiter.c */
+	/* abort(3) */
 	if (!error)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 		                         SCMP_CMP64(0, SCMP_CMP_EQ, (uint64_t)getpid()));

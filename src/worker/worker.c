@@ -392,8 +392,6 @@ _Noreturn void worker_run(const struct worker_setup *given)
 	setup = *given;
 	worker.setup = &setup;
 	error = shed_monitor(&setup);
-	if (!error)
-		error = waiter_prepare();
 	if (error) {
 		log_error("cannot start the worker: %s", strerror(-error));
 		leave(&worker, EXIT_FAILURE);

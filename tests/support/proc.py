@@ -91,11 +91,11 @@ def status(pid, task=None):
 
 
 def hanging_threads(pid):
-    """Reactors that wait in the kernel for something else than clients: those that hang in a file system."""
+    """Reactors that wait in the kernel for something else than events: those that hang in a file system."""
 
     def hangs(task):
         place = _read(f"/proc/{pid}/task/{task}/wchan")
-        return place != "0" and "poll" not in place and "unix_stream" not in place
+        return place != "0" and "poll" not in place
 
     return {title: task for title, task in reactors(pid).items() if hangs(task)}
 

@@ -2,12 +2,6 @@
 /* From the socket's bytes to requests: however they arrive, each message is dispatched once, whole, and in order. */
 #include "connection_fixture.h"
 
-#include <fcntl.h>
-#include <pthread.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #define SIZE       300U /* bytes of a message that is split at each of them */
 #define SMALL      20U  /* of one that is split twice */
 #define BURST_MOST 16U  /* requests that one call serves */
@@ -258,100 +252,6 @@ static void a_large_message_may_follow_small_ones(void **state)
 
 #define test(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
-/* --- waiting --------------------------------------------------------------------------------------------------- */
-
-static struct waiter waiter;
-
-static int setup_waiter(void **state)
-{
-	memset(&waiter, 0, sizeof waiter);
-	if (waiter_prepare())
-		return -1;
-	waiter_begin(&waiter);
-	return fixture_setup(state);
-}
-
-static void *send_after_a_moment(void *argument)
-{
-	const struct fixture *fixture = argument;
-	size_t size = build_message(message, PROXYFS_LSTAT, 33, 7);
-
-	usleep(20000);
-	CHECK_EQUAL(send(fixture->client, message, size, MSG_NOSIGNAL), size);
-	return NULL;
-}
-
-static enum connection_state await(struct fixture *fixture)
-{
-	return connection_await(&fixture->connection, &fixture->room, &waiter);
-}
-
-static void who_waits_answers_what_comes(void **state)
-{
-	struct fixture *fixture = *state;
-	pthread_t thread;
-
-	assert_int_equal(pthread_create(&thread, NULL, send_after_a_moment, fixture), 0);
-	assert_int_equal(await(fixture), CONNECTION_READS);
-	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_answered(fixture, 1, PROXYFS_HEADER_SIZE + 33, 7);
-}
-
-/* One message has come: that there is no other is no reason to wait for it. */
-static void who_waits_waits_but_once(void **state)
-{
-	struct fixture *fixture = *state;
-
-	client_sends_message(fixture, PROXYFS_LSTAT, 33, 7);
-	client_sends_message(fixture, PROXYFS_LSTAT, 33, 8);
-	assert_int_equal(await(fixture), CONNECTION_READS);
-	assert_int_equal(stub.calls, 2);
-	client_sends(fixture, message, 5);
-	assert_int_equal(await(fixture), CONNECTION_READS);
-	assert_int_equal(slot_phase(&fixture->slot), SLOT_READING);
-}
-
-/* As a launcher may have made the one that it hands over. */
-static void a_socket_that_does_not_block_is_waited_for(void **state)
-{
-	struct fixture *fixture = *state;
-	int socket = fixture_connect_socket(fixture);
-	pthread_t thread;
-
-	assert_int_equal(fcntl(socket, F_SETFL, O_NONBLOCK), 0);
-	assert_int_equal(connection_init(&fixture->connection, socket, &fixture->slot), 0);
-	fixture_watch(fixture, CONNECTION_READS);
-	assert_int_equal(pthread_create(&thread, NULL, send_after_a_moment, fixture), 0);
-	assert_int_equal(await(fixture), CONNECTION_READS);
-	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_answered(fixture, 1, PROXYFS_HEADER_SIZE + 33, 7);
-}
-
-static void who_is_woken_serves_nothing(void **state)
-{
-	struct fixture *fixture = *state;
-
-	client_sends_message(fixture, PROXYFS_LSTAT, 33, 7);
-	waiter_wake(&waiter);
-	assert_int_equal(await(fixture), CONNECTION_READS);
-	assert_int_equal(stub.calls, 0);
-	assert_int_equal(slot_phase(&fixture->slot), SLOT_IDLE);
-	waiter_rest(&waiter);
-	assert_int_equal(await(fixture), CONNECTION_READS);
-	assert_int_equal(stub.calls, 1);
-}
-
-static void who_waits_sees_the_end(void **state)
-{
-	struct fixture *fixture = *state;
-
-	close(fixture->client);
-	fixture->client = -1;
-	assert_int_equal(await(fixture), CONNECTION_ENDED);
-}
-
-#define test_waiting(function) cmocka_unit_test_setup_teardown(function, setup_waiter, fixture_teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -369,11 +269,6 @@ int main(void)
 		test(one_call_serves_a_bounded_number),
 		test(a_part_may_follow_whole_messages),
 		test(a_large_message_may_follow_small_ones),
-		test_waiting(who_waits_answers_what_comes),
-		test_waiting(who_waits_waits_but_once),
-		test_waiting(a_socket_that_does_not_block_is_waited_for),
-		test_waiting(who_is_woken_serves_nothing),
-		test_waiting(who_waits_sees_the_end),
 	};
 
 	return cmocka_run_group_tests_name("connection_reading", tests, NULL, NULL);
