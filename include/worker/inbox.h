@@ -7,7 +7,8 @@
  * socket later, many messages at once, and never to the last byte. For as long as a byte lies unread, the end of our
  * socket, for whatever reason and whoever closes it, gives the peer ECONNRESET, and not the end of file that QEMU
  * takes for success (protocol.h). It also leaves, when a worker dies, everything in the kernel that the next one
- * needs: the bytes, and the offset.
+ * needs: the bytes, and the offset. No look waits: one that does begins anew at the head of the queue when something
+ * comes, on Linux 6.1, wherever the offset was, and finds requests that were executed.
  *
  * The peer's sends count against its send buffer until they are taken. So a message that does not come whole is
  * moved into memory of our own as it comes, and inbox_trim() must be called then, and soon after the last request.

@@ -65,7 +65,7 @@ static void prepare_slot(struct custody *custody, uint32_t index)
 		memset(&custody->scoreboard.ledgers[index], 0, sizeof *custody->scoreboard.ledgers);
 }
 
-static void introduce(struct custody *custody, uint32_t index, const struct peer *peer, const char *how)
+static void introduce(struct custody *custody, uint32_t index, const struct peer *peer)
 {
 	struct client_identity *client = &custody->clients[index];
 	struct slot *slot = &custody->scoreboard.slots[index];
@@ -79,6 +79,12 @@ static void introduce(struct custody *custody, uint32_t index, const struct peer
 	slot->pid = client->pid;
 	slot->uid = client->uid;
 	slot->gid = client->gid;
+}
+
+static void log_arrival(struct custody *custody, uint32_t index, const char *how)
+{
+	const struct client_identity *client = &custody->clients[index];
+
 	if (may_log(custody))
 		log_info("client pid %d (%s), uid %u: %s", (int)client->pid, client->program, (unsigned)client->uid, how);
 }
@@ -102,12 +108,14 @@ int custody_admit(struct custody *custody, int fd, const struct peer *peer)
 		if (custody->copies[i] >= 0)
 			continue;
 		prepare_slot(custody, i);
-		introduce(custody, i, peer, "connected");
+		introduce(custody, i, peer);
 		custody->copies[i] = fd;
 		custody->holders[i] = 0;
 		custody->count++;
+		/* First of all: what the service manager does not have yet is lost with us. */
 		if (custody->store)
 			custody->store->put(custody, i);
+		log_arrival(custody, i, "connected");
 		return (int)i;
 	}
 	return -ENOSPC;
@@ -132,7 +140,8 @@ bool custody_readmit(struct custody *custody, uint32_t index, int fd)
 	if (slot_phase(slot) == SLOT_CLOSED)
 		return false;
 	peer_read(fd, &peer);
-	introduce(custody, index, &peer, "goes on");
+	introduce(custody, index, &peer);
+	log_arrival(custody, index, "goes on");
 	custody->copies[index] = fd;
 	custody->count++;
 	return true;

@@ -145,6 +145,8 @@ def test_crash_keeps_guests(service, client, name):
 def test_crash_of_the_monitor_in_the_middle_of_requests_fails_some_and_loses_nobody(service):
     """Which of them were in flight nobody knows: each gets one answer, an error at worst."""
     clients = [service.connect() for _ in range(8)]
+    for client in clients:
+        client.lstat("/")  # so that it has been accepted
     for number, client in enumerate(clients):
         for step in range(10):
             client.send_raw(request(Op.MKDIR, path=f"//{number}-{step}", mode=0o700, uid=0, gid=0))
