@@ -65,7 +65,7 @@ void inbox_finish(struct inbox *inbox)
 /* Takes `size` bytes; the kernel moves the peek offset along. */
 static void take(struct inbox *inbox, uint32_t size)
 {
-	char bytes[4096];
+	char bytes[1024]; /* enough for what is kept of small messages, and no page of the stack more than else */
 
 	while (size > 0) {
 		ssize_t got;
