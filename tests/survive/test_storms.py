@@ -54,12 +54,22 @@ class Storm:
 
     def kill(self):
         """The process that serves, or another of the monitor's: one that is retired, its successor, a rehearsal."""
-        pid = self.rng.choice(wait_for(self.processes, PATIENCE, "a worker"))
-        began = time.monotonic()
-        self.killed[len(self.kills)] = pid  # before: who gets EIO waits for its end
-        os.kill(pid, signal.SIGKILL)
+        pid, began = wait_for(self.hit, PATIENCE, "a worker")
         wait_for(lambda: not exists(pid), PATIENCE, "the end of a process that was killed")
         self.kills.append((began, time.monotonic()))
+
+    def hit(self):
+        """Kills one; returns which, and when. None: there is none, or it had ended by itself just then."""
+        processes = self.processes()
+        if not processes:
+            return None
+        pid, began = self.rng.choice(processes), time.monotonic()
+        self.killed[len(self.kills)] = pid  # before: who gets EIO waits for its end
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return None
+        return pid, began
 
     def processes(self):
         return [pid for pid in self.helper.children() if not proc.has_ended(pid)]
