@@ -149,25 +149,29 @@ static bool parse_number(const char *text, unsigned long least, unsigned long mo
 	return errno == 0 && *number >= least && *number <= most;
 }
 
-static enum options_result read_count(const struct row *row, const char *text, struct options *options)
+/* Into an unsigned member; false: it is no number within the row's bounds. */
+static bool put_number(const struct row *row, const char *text, struct options *options)
 {
 	unsigned *member = member_of(row, options);
 	unsigned long number;
 
-	if (!parse_number(text, 1, row->most, &number))
-		return wrong("--%s '%s': give a number from 1 to %lu", row->name, text, row->most);
+	if (!parse_number(text, row->least, row->most, &number))
+		return false;
 	*member = (unsigned)number;
+	return true;
+}
+
+static enum options_result read_count(const struct row *row, const char *text, struct options *options)
+{
+	if (!put_number(row, text, options))
+		return wrong("--%s '%s': give a number from %lu to %lu", row->name, text, row->least, row->most);
 	return OPTIONS_RUN;
 }
 
 static enum options_result read_seconds(const struct row *row, const char *text, struct options *options)
 {
-	unsigned *member = member_of(row, options);
-	unsigned long number;
-
-	if (!parse_number(text, 0, row->most, &number))
+	if (!put_number(row, text, options))
 		return wrong("--%s '%s': give seconds, at most %lu, or 0", row->name, text, row->most);
-	*member = (unsigned)number;
 	return OPTIONS_RUN;
 }
 
@@ -373,8 +377,8 @@ static const struct row rows[] = {
 	{ "pid-file", read_text, TO(pid_file) },
 	{ "fd-store", read_switch, TO(fd_store), .bare = true },
 	{ "allow-uid", read_allow_uid },
-	{ "max-clients", read_count, TO(max_clients), .most = 65536 },
-	{ "threads", read_count, TO(threads), .most = 4096 },
+	{ "max-clients", read_count, TO(max_clients), .least = 1, .most = 65536 },
+	{ "threads", read_count, TO(threads), .least = 1, .most = 4096 },
 	{ "busy-poll", read_busy_poll, .most = 1000 },
 	{ "sandbox", read_sandbox },
 	{ "seccomp", read_seccomp },
@@ -384,7 +388,7 @@ static const struct row rows[] = {
 	{ "no-setid", read_switch, TO(policy.no_setid), .bare = true },
 	{ "xattr-policy", read_xattr_policy },
 	{ "utime-quirk", read_switch, TO(policy.utime_quirk), .bare = true },
-	{ "rlimit-nofile", read_count, TO(rlimit_nofile), .most = INT_MAX },
+	{ "rlimit-nofile", read_count, TO(rlimit_nofile), .least = 1, .most = INT_MAX },
 	{ "crash-limit", read_crash_limit },
 	{ "stuck-after", read_seconds, TO(stuck_seconds), .most = 86400 },
 	{ "help", print_help, .letter = 'h', .bare = true },
@@ -396,19 +400,16 @@ static const struct row rows[] = {
 /* What getopt_long(3) returns for a row that has no letter: more than any letter. */
 #define FIRST_CODE 256
 
-/* The table in the form that getopt_long(3) wants. */
-struct forms {
-	struct option longs[COUNT(rows) + 1];
-	char shorts[2 * COUNT(rows) + 1];
-};
+/* The table in the form that getopt_long(3) wants: make_forms(). */
+static struct option long_forms[COUNT(rows) + 1];
+static char short_forms[2 * COUNT(rows) + 1];
 
-static const struct forms *forms(void)
+static void make_forms(void)
 {
-	static struct forms made;
-	char *letter = made.shorts;
+	char *letter = short_forms;
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		made.longs[i] = (struct option){ rows[i].name, rows[i].bare ? no_argument : required_argument, NULL,
+		long_forms[i] = (struct option){ rows[i].name, rows[i].bare ? no_argument : required_argument, NULL,
 			                         rows[i].letter ? rows[i].letter : FIRST_CODE + (int)i };
 		if (!rows[i].letter)
 			continue;
@@ -417,14 +418,13 @@ static const struct forms *forms(void)
 			*letter++ = ':';
 	}
 	*letter = '\0';
-	return &made;
 }
 
 /* The next option's, or NULL at the end. */
 static const struct row *next_row(int count, char **arguments)
 {
 	static const struct row none = { .read = refuse };
-	int code = getopt_long(count, arguments, forms()->shorts, forms()->longs, NULL);
+	int code = getopt_long(count, arguments, short_forms, long_forms, NULL);
 
 	if (code == -1)
 		return NULL;
@@ -535,6 +535,7 @@ enum options_result options_parse(int count, char **arguments, bool resumes, int
 {
 	enum options_result result;
 
+	make_forms();
 	*options = (struct options){
 		.arguments = arguments,
 		.config = find_config(count, arguments),

@@ -54,8 +54,7 @@ static bool is_crowded(void)
 {
 	const struct crowd now = atomic_load_explicit(&crowd, memory_order_relaxed);
 
-	return now.clients > crowd_most ||
-	       atomic_load_explicit(&crowd_before, memory_order_relaxed) > crowd_most;
+	return now.clients > crowd_most || atomic_load_explicit(&crowd_before, memory_order_relaxed) > crowd_most;
 }
 
 void poller_request(struct poller *poller, uint64_t now)
