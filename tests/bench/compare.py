@@ -7,11 +7,9 @@ that the project sets itself are met. What others do on the machine in the meant
 """
 
 import argparse
-import contextlib
 import pathlib
 import statistics
 import sys
-import tempfile
 
 import servers
 
@@ -106,9 +104,7 @@ def main():
     results = {}
     print("| operation | clients | ours, op/s | upstream, op/s | ratio | of the floor | p50, us | p99, us | CPU, us |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    with contextlib.ExitStack() as stack:
-        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm", prefix="vph-bench-")))
-        (directory / "export").mkdir()
+    with servers.place() as directory:
         for operation, clients in cases:
             turns = [measure_turn(options, directory, operation, clients) for _ in range(options.turns)]
             results[operation, clients] = turns

@@ -7,7 +7,6 @@ import math
 import pathlib
 import statistics
 import sys
-import tempfile
 
 import servers
 
@@ -83,9 +82,7 @@ def main():
     results = {}
     print("| clients | ours, op/s | the floor, op/s | ratio | p50, us | p99, us | p99.9, us | CPU a request, us |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="vph-bench-") as name:
-        directory = pathlib.Path(name)
-        (directory / "export").mkdir()
+    with servers.place() as directory:
         for clients in CLIENTS:
             result = results[clients] = measure(options, directory, clients)
             ours, floor = result["ours"], result["floor"]

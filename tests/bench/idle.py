@@ -7,7 +7,6 @@ import contextlib
 import pathlib
 import subprocess
 import sys
-import tempfile
 import time
 
 import servers
@@ -34,8 +33,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=10.0)
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
-        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm", prefix="vph-bench-")))
-        (directory / "export").mkdir()
+        directory = stack.enter_context(servers.place())
         server = stack.enter_context(servers.ours(options.helper, directory, CLIENTS))
         for _ in range(CLIENTS):
             connect(stack, server.sockets[0])

@@ -11,7 +11,6 @@ import pathlib
 import socket
 import struct
 import sys
-import tempfile
 
 import servers
 
@@ -44,9 +43,7 @@ def main():
     options = parser.parse_args()
     taken = {}
     print("| clients | ours, kB | upstream, kB |\n| --- | --- | --- |")
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="vph-bench-") as name:
-        directory = pathlib.Path(name)
-        (directory / "export").mkdir()
+    with servers.place() as directory:
         for clients in (1, 8, 64, 128, 256, 1000):
             with servers.ours(options.helper, directory, clients) as server:
                 taken[clients] = measure(server, clients)

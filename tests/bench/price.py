@@ -12,12 +12,10 @@ of which the middle half is shown: a price within it is not measurable.
 """
 
 import argparse
-import contextlib
 import math
 import pathlib
 import statistics
 import sys
-import tempfile
 
 import servers
 
@@ -81,9 +79,7 @@ def main():
     within = {}
     print("| what | operation | clients | of what | with / without | twice the same | measurable? |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    with contextlib.ExitStack() as stack:
-        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm", prefix="vph-bench-")))
-        (directory / "export").mkdir()
+    with servers.place() as directory:
         for what in options.only or CASES:
             commands = dict(zip(NAMES, ([options.helper], without[what], [options.helper])))
             for operation, clients in CASES[what]:

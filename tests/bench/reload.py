@@ -11,7 +11,6 @@ import pathlib
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -79,9 +78,7 @@ def main():
     print("| turn | longest without, ms | longest with, ms | p50 without, with, us | op/s without, with |")
     print("| --- | --- | --- | --- | --- |")
     rows, done = [], []
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="vph-bench-") as name:
-        directory = pathlib.Path(name)
-        (directory / "export").mkdir()
+    with servers.place() as directory:
         path = directory / "control"
         with servers.ours(options.helper, directory, CLIENTS, "--control", path, *options.option) as server:
             measure(options, server)  # the first one finds everything fresh

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import pathlib
 import subprocess
+import tempfile
 import time
 
 UPSTREAM = os.environ.get("UPSTREAM_HELPER", "/usr/lib/qemu/virtfs-proxy-helper")
@@ -25,6 +26,15 @@ class Figures:
     p999: float  # us
     cpu: float  # us an operation
     longest: float  # us
+
+
+@contextlib.contextmanager
+def place():
+    """A directory on tmpfs, with an empty export in it, for what is measured."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="vph-bench-") as name:
+        directory = pathlib.Path(name)
+        (directory / "export").mkdir()
+        yield directory
 
 
 def children(pid):

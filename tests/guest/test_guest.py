@@ -186,15 +186,20 @@ def test_permissions_keep_users_apart_across_guests(folder):
     assert folder.first(as_user("bob", "cat file")) == "secret"
 
 
-def test_modes_with_set_id_and_sticky_bits(folder):
+def check_modes(host, change, look):
+    """Gives files and directories in `host` modes with all bits, by `change`; the host and `look` have to see them."""
     modes = {"plain": 0o640, "setuid": 0o4755, "setgid": 0o2755, "both": 0o6711, "none": 0}
     for name, bits in modes.items():
-        folder.first(f"touch {name} && chmod {bits:o} {name}")
-    folder.first("mkdir sticky && chmod 1777 sticky && mkdir -m 2750 group")
+        change(f"touch {name} && chmod {bits:o} {name}")
+    change("mkdir sticky && chmod 1777 sticky && mkdir -m 2750 group")
     modes |= {"sticky": 0o1777, "group": 0o2750}
-    assert {name: mode(folder.host / name) for name in modes} == modes
-    seen = folder.second("stat -c '%n %a' *")
+    assert {name: mode(host / name) for name in modes} == modes
+    seen = look("stat -c '%n %a' *")
     assert dict(line.split() for line in seen.splitlines()) == {name: f"{bits:o}" for name, bits in modes.items()}
+
+
+def test_modes_with_set_id_and_sticky_bits(folder):
+    check_modes(folder.host, folder.first, folder.second)
     # The set-user-id bit goes when the owner changes, as on any Linux file system.
     folder.second("chown alice setuid")
     assert mode(folder.host / "setuid") == 0o755

@@ -17,7 +17,7 @@ import time
 
 import pytest
 from guest.conftest import MountedSite
-from guest.test_guest import as_user, mode, owner
+from guest.test_guest import as_user, check_modes, mode, owner
 from guest.test_guest_survive import Worker, kill
 from support import guest as guests
 from support import proc, virtiofsd
@@ -185,14 +185,7 @@ def test_a_removed_file_that_is_open_is_written_and_read(folder):
 
 
 def test_modes(folder):
-    modes = {"plain": 0o640, "setuid": 0o4755, "setgid": 0o2755, "both": 0o6711, "none": 0}
-    for name, bits in modes.items():
-        folder.run(f"touch {name} && chmod {bits:o} {name}")
-    folder.run("mkdir sticky && chmod 1777 sticky && mkdir -m 2750 group")
-    modes |= {"sticky": 0o1777, "group": 0o2750}
-    assert {name: mode(folder.host / name) for name in modes} == modes
-    seen = folder.run("stat -c '%n %a' *")
-    assert dict(line.split() for line in seen.splitlines()) == {name: f"{bits:o}" for name, bits in modes.items()}
+    check_modes(folder.host, folder.run, folder.run)
 
 
 def test_links(folder):
